@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package subject
+
+// AuthService is one deployed variant of the reference proxy.
+type AuthService struct {
+	// Name is its placeholder and Service name: "proxy", "proxy-domain" …
+	Name string
+	// Host is the first label of the public host its sign-in pages live on: "auth", "auth-domain" …
+	Host string
+	// Args are the proxy's flags beyond those every variant has (issuer, client, secrets, cookie domain).
+	Args []string
+}
+
+// AuthServices lists the variants a run deploys. Every variant has: issuer https://idp.<domain> with discovery on the
+// inside address, cookie domain and whitelist .<domain>, client "ingress-auth", redirect URL
+// https://<host>.<domain>/oauth2/callback, X-Auth-Request-* headers, bearer tokens allowed.
+func AuthServices() []AuthService {
+	return []AuthService{
+		{Name: "proxy", Host: "auth"},
+		{Name: "proxy-domain", Host: "auth-domain", Args: []string{"--email-domain=allowed.example", "--cookie-name=_domain"}},
+		{Name: "proxy-short", Host: "auth-short", Args: []string{"--cookie-expire=1s", "--cookie-name=_short"}},
+		{Name: "proxy-upstream", Host: "upstream", Args: []string{"--upstream={backend}", "--cookie-name=_upstream"}},
+	}
+}
