@@ -34,6 +34,8 @@ type GatewayConfig struct {
 	DefaultBackend string `json:"defaultBackend,omitempty"`
 	// Settings are further ConfigMap entries, for gateways that have a ConfigMap.
 	Settings map[string]string `json:"settings,omitempty"`
+	// TLS serves TLS too, with the run's wildcard certificate, on a port of its own.
+	TLS bool `json:"tls,omitempty"`
 	// NoAdmission leaves the validating webhook out for this instance.
 	NoAdmission bool `json:"noAdmission,omitempty"`
 	// Disposable marks an instance that checks may break; nothing else runs on it.
@@ -52,6 +54,15 @@ type Gateway interface {
 	Withdraw(ctx context.Context, r Route) error
 	// Expose applies all routes and returns when each is observed to be served.
 	Expose(ctx context.Context, routes []Route) error
+}
+
+// ManifestApplier is a gateway whose routes are manifests, and that takes one as it is written. The documents that users
+// copy are judged through it.
+type ManifestApplier interface {
+	// ApplyManifest sends one YAML manifest with placeholders replaced. With dryRun the platform validates and admits it but
+	// keeps nothing. A refusal by the API or by admission control is an *AdmissionError; YAML that does not parse is any
+	// other error.
+	ApplyManifest(ctx context.Context, manifest []byte, dryRun bool) error
 }
 
 // AdmissionError is a refusal by the gateway's admission control.

@@ -11,6 +11,7 @@ package subject
 //	{proxy}          the reference proxy; {proxy-domain}, {proxy-short} … its variants (see AuthServices)
 //	{refused}        an address that refuses connections
 //	{unresolvable}   a host name that does not resolve
+//	{backend}        the echo backend
 //	{auth}           the public base URL of the reference proxy, as the browser reaches it: https://auth.<domain>
 //	{domain}         the parent domain of all hosts
 type Route struct {
@@ -25,7 +26,8 @@ type Route struct {
 	// Path and PathType are the match; "" is "/" and "Prefix".
 	Path     string `json:"path,omitempty"`
 	PathType string `json:"pathType,omitempty"`
-	// Backend is the service behind: "" is the echo backend; others: "proxy", "proxy-upstream", "idp".
+	// Backend is the service behind: "" is the echo backend; others: "standin" (the programmable auth service,
+	// answering as a backend), "proxy" and its variants, "idp".
 	Backend string `json:"backend,omitempty"`
 
 	// AuthURL is auth-url; "" leaves the route open.
