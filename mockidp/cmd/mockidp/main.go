@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command mockidp serves a mock OpenID Provider, for tests only.
+//
+// Exit codes: 0 after SIGINT or SIGTERM, 1 if it cannot serve, 2 if flags or configuration are wrong.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/ingress-auth/conformance/mockidp"
+)
+
+const (
+	exitOK      = 0
+	exitRuntime = 1
+	exitUsage   = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+}
+
+// run is main with its surroundings injected. It ends when ctx does.
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
+	s, err := parseSettings(args, getenv, stdout)
+	if errors.Is(err, errHelp) {
+		return exitOK
+	}
+	if err == nil {
+		err = s.check()
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "mockidp:", err)
+		return exitUsage
+	}
+	cfg, err := s.config()
+	if err != nil {
+		fmt.Fprintln(stderr, "mockidp:", err)
+		return exitUsage
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.listen)
+	if err != nil {
+		fmt.Fprintf(stderr, "mockidp: cannot listen on %s: %v; give another address with --listen\n", s.listen, err)
+		return exitRuntime
+	}
+	if cfg.Issuer == "" {
+		cfg.Issuer = s.defaultIssuer(listener.Addr())
+	}
+	log := s.logger(stderr)
+	provider, err := mockidp.New(cfg, mockidp.WithLogger(log))
+	if err != nil {
+		_ = listener.Close()
+		fmt.Fprintln(stderr, "mockidp:", err)
+		return exitUsage
+	}
+	banner(log, provider, listener.Addr(), cfg)
+	if err := serve(ctx, provider, listener, s, log); err != nil {
+		fmt.Fprintln(stderr, "mockidp:", err)
+		return exitRuntime
+	}
+	return exitOK
+}
+
+// banner says what is served, and how to use the defaults, which are published and no secret.
+func banner(log *slog.Logger, p *mockidp.Provider, addr net.Addr, cfg mockidp.Config) {
+	log.Warn("mock identity provider: for tests only, it signs anybody in without a password",
+		"issuer", p.Issuer(), "listen", addr.String())
+	if len(cfg.Clients) == 0 {
+		log.Info("no clients configured: using the default client", "client_id", mockidp.DefaultClientID,
+			"default_secret", mockidp.DefaultClientSecret, "redirect_uris", mockidp.DefaultClients()[0].RedirectURIs)
+	}
+	if cfg.EnableTestMint {
+		log.Warn("enable_test_mint is on: anyone who reaches this server gets an ID token from POST /test/mint")
+	}
+}
+
+// shutdownTimeout is what requests under way get after SIGTERM.
+const shutdownTimeout = 5 * time.Second
+
+func serve(ctx context.Context, handler http.Handler, listener net.Listener, s settings, log *slog.Logger) error {
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	ended := make(chan error, 1)
+	go func() {
+		if s.tlsCert != "" {
+			ended <- server.ServeTLS(listener, s.tlsCert, s.tlsKey)
+			return
+		}
+		ended <- server.Serve(listener)
+	}()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("serving stopped: %w", err)
+	case <-ctx.Done():
+	}
+	log.Info("shutting down")
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	defer cancel()
+	if err := server.Shutdown(grace); err != nil {
+		return fmt.Errorf("requests were still under way after %s: %w", shutdownTimeout, err)
+	}
+	return nil
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mockidp
+
+import (
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// What the zero Config stands for. They are published so that a test or a reader need not guess.
+const (
+	DefaultIssuer       = "http://127.0.0.1:8080"
+	DefaultClientID     = "mockidp-client"
+	DefaultClientSecret = "mockidp-secret"
+	DefaultUsername     = "alice"
+)
+
+// Config describes the provider, its clients and its users. The zero value works: see DefaultIssuer, DefaultClients and
+// DefaultUsers. The yaml names are those of the configuration file.
+type Config struct {
+	// Issuer is the issuer identifier, an http or https URL without query or fragment. It is the prefix of every
+	// endpoint, path included, and never changes with the host a request came by.
+	Issuer string `yaml:"issuer"`
+	// BackchannelURLs are other origins (scheme://host[:port]) by which relying parties reach the provider. See the
+	// package documentation, split horizon.
+	BackchannelURLs []string `yaml:"backchannel_urls"`
+	// AutoLogin names the user who is signed in without a page, for tests. A login_hint in the request picks another.
+	AutoLogin string `yaml:"auto_login"`
+	// EnableTestMint serves POST /test/mint, which hands an ID token to anyone who asks. Test-only; off by default.
+	EnableTestMint bool `yaml:"enable_test_mint"`
+	// Lifetimes bound what the provider remembers.
+	Lifetimes Lifetimes `yaml:"lifetimes"`
+	// Clients may ask for tokens. Empty means DefaultClients.
+	Clients []Client `yaml:"clients"`
+	// Users may sign in. Empty means DefaultUsers.
+	Users []User `yaml:"users"`
+}
+
+// Lifetimes say how long things live. Zero means the default.
+type Lifetimes struct {
+	Code         time.Duration `yaml:"code"`          // 60 s; RFC 6749 section 4.1.2 allows at most 10 minutes
+	AccessToken  time.Duration `yaml:"access_token"`  // 5 min
+	IDToken      time.Duration `yaml:"id_token"`      // 5 min
+	RefreshToken time.Duration `yaml:"refresh_token"` // 24 h, counted again at each rotation
+	Session      time.Duration `yaml:"session"`       // 8 h, the single sign-on session of a browser
+	Login        time.Duration `yaml:"login"`         // 10 min, for a person to answer the login page
+}
+
+// Client is a relying party. The names are those of OpenID Connect Dynamic Client Registration 1.0 where it has one.
+type Client struct {
+	ClientID     string `yaml:"client_id"`
+	ClientSecret string `yaml:"client_secret"`
+	// ClientName is shown on the login page; empty means the client_id.
+	ClientName string `yaml:"client_name"`
+	// TokenEndpointAuthMethod is client_secret_basic, client_secret_post or none. Empty: either secret method if there is
+	// a secret, none if there is not.
+	TokenEndpointAuthMethod string `yaml:"token_endpoint_auth_method"`
+	// ApplicationType is web (default) or native. For a native client the port of a loopback redirect URI is free
+	// (RFC 8252 section 7.3); everything else is compared as an exact string.
+	ApplicationType        string   `yaml:"application_type"`
+	RedirectURIs           []string `yaml:"redirect_uris"`
+	PostLogoutRedirectURIs []string `yaml:"post_logout_redirect_uris"`
+	// IDTokenSignedResponseAlg is RS256 (default) or ES256.
+	IDTokenSignedResponseAlg jose.SignatureAlgorithm `yaml:"id_token_signed_response_alg"`
+	// RequirePKCE refuses authorization requests without code_challenge. Unset: only a client without a secret must use
+	// PKCE (RFC 9700 section 2.1.1).
+	RequirePKCE *bool `yaml:"require_pkce"`
+	// IssueRefreshToken is offline_access (default: when that scope is granted), always or never.
+	IssueRefreshToken string `yaml:"issue_refresh_token"`
+	// AutoLogin overrides Config.AutoLogin for this client.
+	AutoLogin string `yaml:"auto_login"`
+}
+
+// User is somebody who can sign in. There are no passwords.
+type User struct {
+	// Username is what one picks on the login page and what login_hint and auto_login name.
+	Username string `yaml:"username"`
+	// Sub is the subject identifier; empty means Username.
+	Sub   string `yaml:"sub"`
+	Name  string `yaml:"name"`
+	Email string `yaml:"email"`
+	// EmailVerified is true where an email is given and this is not.
+	EmailVerified *bool `yaml:"email_verified"`
+	// PreferredUsername is Username where it is not given.
+	PreferredUsername string   `yaml:"preferred_username"`
+	Groups            []string `yaml:"groups"`
+	// Claims are further claims, of any JSON type, and override those above; null removes one. A standard claim is
+	// released with its scope (Core 1.0 section 5.4), groups with the scope groups, any other claim always.
+	Claims map[string]any `yaml:"claims"`
+}
+
+// DefaultClients is one client that works from a laptop without configuration: a native application on any loopback port.
+func DefaultClients() []Client {
+	return []Client{{
+		ClientID:        DefaultClientID,
+		ClientSecret:    DefaultClientSecret,
+		ClientName:      "Default client",
+		ApplicationType: applicationNative,
+		RedirectURIs: []string{
+			"http://127.0.0.1/oauth2/callback", "http://localhost/oauth2/callback",
+			"http://127.0.0.1/callback", "http://localhost/callback",
+		},
+		PostLogoutRedirectURIs: []string{"http://127.0.0.1/", "http://localhost/"},
+	}}
+}
+
+// DefaultUsers are two people, one with an address that is not verified.
+func DefaultUsers() []User {
+	unverified := false
+	return []User{
+		{Username: DefaultUsername, Name: "Alice Example", Email: "alice@example.com", Groups: []string{"admins", "developers"}},
+		{Username: "bob", Name: "Bob Example", Email: "bob@example.com", EmailVerified: &unverified, Groups: []string{"developers"}},
+	}
+}
+
+const (
+	authMethodBasic = "client_secret_basic"
+	authMethodPost  = "client_secret_post"
+	authMethodNone  = "none"
+
+	applicationWeb    = "web"
+	applicationNative = "native"
+
+	refreshOffline = "offline_access"
+	refreshAlways  = "always"
+	refreshNever   = "never"
+)
+
+// withDefaults returns a copy in which nothing is left to chance: every optional field has its value.
+func (c Config) withDefaults() Config {
+	if c.Issuer == "" {
+		c.Issuer = DefaultIssuer
+	}
+	if len(c.Clients) == 0 {
+		c.Clients = DefaultClients()
+	}
+	if len(c.Users) == 0 {
+		c.Users = DefaultUsers()
+	}
+	c.Lifetimes = c.Lifetimes.withDefaults()
+	clients := make([]Client, len(c.Clients))
+	for i, client := range c.Clients {
+		clients[i] = client.withDefaults()
+	}
+	users := make([]User, len(c.Users))
+	for i, user := range c.Users {
+		users[i] = user.withDefaults()
+	}
+	c.Clients, c.Users = clients, users
+	return c
+}
+
+func (l Lifetimes) withDefaults() Lifetimes {
+	set := func(d *time.Duration, otherwise time.Duration) {
+		if *d == 0 {
+			*d = otherwise
+		}
+	}
+	set(&l.Code, time.Minute)
+	set(&l.AccessToken, 5*time.Minute)
+	set(&l.IDToken, 5*time.Minute)
+	set(&l.RefreshToken, 24*time.Hour)
+	set(&l.Session, 8*time.Hour)
+	set(&l.Login, 10*time.Minute)
+	return l
+}
+
+func (c Client) withDefaults() Client {
+	if c.ClientName == "" {
+		c.ClientName = c.ClientID
+	}
+	if c.TokenEndpointAuthMethod == "" && c.ClientSecret == "" {
+		c.TokenEndpointAuthMethod = authMethodNone
+	}
+	if c.ApplicationType == "" {
+		c.ApplicationType = applicationWeb
+	}
+	if c.IDTokenSignedResponseAlg == "" {
+		c.IDTokenSignedResponseAlg = jose.RS256
+	}
+	if c.RequirePKCE == nil {
+		public := c.public()
+		c.RequirePKCE = &public
+	}
+	if c.IssueRefreshToken == "" {
+		c.IssueRefreshToken = refreshOffline
+	}
+	return c
+}
+
+// public says whether the client cannot keep a secret (RFC 6749 section 2.1).
+func (c Client) public() bool { return c.TokenEndpointAuthMethod == authMethodNone }
+
+func (u User) withDefaults() User {
+	if u.Sub == "" {
+		u.Sub = u.Username
+	}
+	if u.PreferredUsername == "" {
+		u.PreferredUsername = u.Username
+	}
+	if u.EmailVerified == nil && u.Email != "" {
+		verified := true
+		u.EmailVerified = &verified
+	}
+	return u
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mockidp
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// Validate reports everything that is wrong with the configuration, in the words of the configuration file. Fields left
+// empty have their defaults.
+func (c Config) Validate() error {
+	c = c.withDefaults()
+	var errs []error
+	errs = append(errs, validateIssuer(c.Issuer))
+	for i, base := range c.BackchannelURLs {
+		if err := validateBackchannelURL(base, c.Issuer); err != nil {
+			errs = append(errs, fmt.Errorf("backchannel_urls[%d]: %w", i, err))
+		}
+	}
+	errs = append(errs, c.Lifetimes.validate())
+	users := newDirectory(c.Clients, c.Users)
+	errs = append(errs, validateUsers(c.Users), validateClients(c.Clients, users))
+	if c.AutoLogin != "" && users.findUser(c.AutoLogin) == nil {
+		errs = append(errs, fmt.Errorf("auto_login: %q is not one of the users", c.AutoLogin))
+	}
+	return errors.Join(errs...)
+}
+
+func validateIssuer(issuer string) error {
+	u, err := url.Parse(issuer)
+	switch {
+	case err != nil:
+		return fmt.Errorf("issuer: %q is not a URL", issuer)
+	case (u.Scheme != "http" && u.Scheme != "https") || u.Host == "":
+		return fmt.Errorf("issuer: %q must start with https:// or http:// and name a host", issuer)
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.Contains(issuer, "#"):
+		return fmt.Errorf("issuer: %q must have no query and no fragment (Discovery 1.0 section 3)", issuer)
+	case u.User != nil:
+		return fmt.Errorf("issuer: %q must not hold a user name or password", issuer)
+	case u.EscapedPath() != u.Path || strings.ContainsAny(u.Path, "{}") || !cleanPath(u.Path):
+		return fmt.Errorf("issuer: the path of %q must be plain, without escapes, braces, dots or empty segments", issuer)
+	}
+	return nil
+}
+
+func cleanPath(p string) bool {
+	p = strings.TrimSuffix(p, "/")
+	return p == "" || path.Clean(p) == p
+}
+
+func validateBackchannelURL(base, issuer string) error {
+	u, err := url.Parse(base)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil {
+		return fmt.Errorf("%q must be scheme://host[:port], for example http://mockidp.ns.svc:8080", base)
+	}
+	if strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return fmt.Errorf("%q must have no path: the issuer's path is served on every host", base)
+	}
+	if i, err := url.Parse(issuer); err == nil && slices.ContainsFunc(hostsOf(i), func(h string) bool { return slices.Contains(hostsOf(u), h) }) {
+		return fmt.Errorf("%q has the host of the issuer, where everything is served already", base)
+	}
+	return nil
+}
+
+func (l Lifetimes) validate() error {
+	for name, d := range map[string]time.Duration{"code": l.Code, "access_token": l.AccessToken, "id_token": l.IDToken,
+		"refresh_token": l.RefreshToken, "session": l.Session, "login": l.Login} {
+		if d < time.Second {
+			return fmt.Errorf("lifetimes.%s: %s is too short, give at least 1s", name, d)
+		}
+	}
+	if l.Code > 10*time.Minute {
+		return fmt.Errorf("lifetimes.code: %s is too long, at most 10m (RFC 6749 section 4.1.2)", l.Code)
+	}
+	return nil
+}
+
+func validateClients(clients []Client, users *directory) error {
+	var errs []error
+	seen := map[string]bool{}
+	for i, c := range clients {
+		fail := func(format string, args ...any) {
+			errs = append(errs, fmt.Errorf("clients[%d] (%s): %w", i, c.ClientID, fmt.Errorf(format, args...)))
+		}
+		if c.ClientID == "" {
+			fail("client_id is missing")
+		}
+		if seen[c.ClientID] {
+			fail("client_id is used twice")
+		}
+		seen[c.ClientID] = true
+		oneOf := func(name, value string, allowed ...string) {
+			if !slices.Contains(allowed, value) {
+				fail("%s: %q must be one of %s", name, value, strings.Join(allowed, ", "))
+			}
+		}
+		oneOf("token_endpoint_auth_method", c.TokenEndpointAuthMethod, "", authMethodBasic, authMethodPost, authMethodNone)
+		if c.ClientSecret == "" && !c.public() {
+			fail("client_secret is missing, and token_endpoint_auth_method is %s", c.TokenEndpointAuthMethod)
+		}
+		if c.ClientSecret != "" && c.public() {
+			fail("client_secret is given, but token_endpoint_auth_method is none")
+		}
+		oneOf("application_type", c.ApplicationType, applicationWeb, applicationNative)
+		oneOf("id_token_signed_response_alg", string(c.IDTokenSignedResponseAlg), string(jose.RS256), string(jose.ES256))
+		oneOf("issue_refresh_token", c.IssueRefreshToken, refreshOffline, refreshAlways, refreshNever)
+		if c.AutoLogin != "" && users.findUser(c.AutoLogin) == nil {
+			fail("auto_login: %q is not one of the users", c.AutoLogin)
+		}
+		for j, uri := range c.RedirectURIs {
+			if err := validateRedirectURI(uri); err != nil {
+				fail("redirect_uris[%d]: %w", j, err)
+			}
+		}
+		for j, uri := range c.PostLogoutRedirectURIs {
+			if err := validateRedirectURI(uri); err != nil {
+				fail("post_logout_redirect_uris[%d]: %w", j, err)
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// validateRedirectURI keeps to RFC 6749 section 3.1.2: absolute, no fragment. Schemes that run code in the browser are
+// refused, since the URI ends in a Location header.
+func validateRedirectURI(uri string) error {
+	u, err := url.Parse(uri)
+	if err != nil || u.Scheme == "" || slices.Contains([]string{"javascript", "data", "vbscript"}, strings.ToLower(u.Scheme)) {
+		return fmt.Errorf("%q must be an absolute URL", uri)
+	}
+	if (u.Scheme == "http" || u.Scheme == "https") && u.Host == "" {
+		return fmt.Errorf("%q names no host", uri)
+	}
+	if strings.Contains(uri, "#") {
+		return fmt.Errorf("%q must have no fragment", uri)
+	}
+	if !printableASCII(uri) || strings.Contains(uri, " ") {
+		return fmt.Errorf("%q must be ASCII, without spaces: percent-encode the rest", uri)
+	}
+	return nil
+}
+
+// protocolClaims are set by the protocol, so a user cannot carry them.
+func protocolClaims() []string {
+	return []string{"iss", "sub", "aud", "exp", "iat", "nbf", "nonce", "at_hash", "c_hash", "auth_time", "azp", "sid"}
+}
+
+func validateUsers(users []User) error {
+	var errs []error
+	names, subs := map[string]bool{}, map[string]bool{}
+	for i, u := range users {
+		fail := func(format string, args ...any) {
+			errs = append(errs, fmt.Errorf("users[%d] (%s): %w", i, u.Username, fmt.Errorf(format, args...)))
+		}
+		if u.Username == "" {
+			fail("username is missing")
+			continue
+		}
+		if names[u.Username] {
+			fail("username is used twice")
+		}
+		if subs[u.Sub] {
+			fail("sub %q is used twice", u.Sub)
+		}
+		names[u.Username], subs[u.Sub] = true, true
+		if len(u.Sub) > 255 || !printableASCII(u.Sub) {
+			fail("sub must be at most 255 ASCII characters (Core 1.0 section 2); the username serves as sub if none is given")
+		}
+		for _, name := range protocolClaims() {
+			if _, ok := u.Claims[name]; ok {
+				fail("claims.%s: the protocol sets this claim", name)
+			}
+		}
+		if _, err := json.Marshal(u.Claims); err != nil {
+			fail("claims cannot be written as JSON: %w", err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func printableASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] < 0x20 || s[i] > 0x7e {
+			return false
+		}
+	}
+	return true
+}

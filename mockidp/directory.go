@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mockidp
+
+import (
+	"net"
+	"net/url"
+	"slices"
+)
+
+// directory answers who the clients and users are. It does not change once made.
+type directory struct {
+	clients []Client
+	users   []User
+	byID    map[string]*Client
+}
+
+func newDirectory(clients []Client, users []User) *directory {
+	d := &directory{clients: clients, users: users, byID: make(map[string]*Client, len(clients))}
+	for i := range clients {
+		d.byID[clients[i].ClientID] = &clients[i]
+	}
+	return d
+}
+
+// client returns nil for an unknown ID.
+func (d *directory) client(id string) *Client { return d.byID[id] }
+
+// findUser looks for a username, then an email address, then a sub: the forms a login_hint takes. It returns nil for
+// nobody.
+func (d *directory) findUser(hint string) *User {
+	if hint == "" {
+		return nil
+	}
+	for _, of := range []func(*User) string{
+		func(u *User) string { return u.Username },
+		func(u *User) string { return u.Email },
+		func(u *User) string { return u.Sub },
+	} {
+		for i := range d.users {
+			if of(&d.users[i]) == hint {
+				return &d.users[i]
+			}
+		}
+	}
+	return nil
+}
+
+func (d *directory) userBySub(sub string) *User {
+	i := slices.IndexFunc(d.users, func(u User) bool { return u.Sub == sub })
+	if i < 0 {
+		return nil
+	}
+	return &d.users[i]
+}
+
+// allowsRedirect compares as RFC 9700 section 4.1.3 says: exact strings, but for the port of a native client's loopback
+// redirect.
+func (c *Client) allowsRedirect(uri string) bool {
+	return slices.Contains(c.RedirectURIs, uri) || c.allowsLoopbackPort(c.RedirectURIs, uri)
+}
+
+func (c *Client) allowsPostLogoutRedirect(uri string) bool {
+	return slices.Contains(c.PostLogoutRedirectURIs, uri) || c.allowsLoopbackPort(c.PostLogoutRedirectURIs, uri)
+}
+
+func (c *Client) allowsLoopbackPort(registered []string, uri string) bool {
+	if c.ApplicationType != applicationNative {
+		return false
+	}
+	asked, ok := withoutLoopbackPort(uri)
+	return ok && slices.ContainsFunc(registered, func(r string) bool {
+		bare, ok := withoutLoopbackPort(r)
+		return ok && bare == asked
+	})
+}
+
+// withoutLoopbackPort returns a plain http URI on a loopback host without its port. The rest is put together from the
+// parsed parts, so anything the parser would read in two ways (user information, a fragment) is refused.
+func withoutLoopbackPort(uri string) (string, bool) {
+	u, err := url.Parse(uri)
+	if err != nil || u.Scheme != "http" || u.User != nil || u.Fragment != "" || !printableASCII(uri) {
+		return "", false
+	}
+	host := u.Hostname()
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return "", false
+	}
+	if u.Port() == "" {
+		return uri, true
+	}
+	prefix := "http://" + u.Host
+	if len(uri) < len(prefix) || uri[:len(prefix)] != prefix {
+		return "", false
+	}
+	bare := u.Host[:len(u.Host)-len(":"+u.Port())]
+	return "http://" + bare + uri[len(prefix):], true
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mockidp
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// metadata is the discovery document (Discovery 1.0 section 3, RFC 8414, RFC 9207 section 3). It says what works and
+// nothing else; where a default would claim too much, it says false.
+type metadata struct {
+	Issuer                string                    `json:"issuer"`
+	AuthorizationEndpoint string                    `json:"authorization_endpoint"`
+	TokenEndpoint         string                    `json:"token_endpoint"`
+	UserinfoEndpoint      string                    `json:"userinfo_endpoint"`
+	JWKSURI               string                    `json:"jwks_uri"`
+	EndSessionEndpoint    string                    `json:"end_session_endpoint"`
+	Scopes                []string                  `json:"scopes_supported"`
+	ResponseTypes         []string                  `json:"response_types_supported"`
+	ResponseModes         []string                  `json:"response_modes_supported"`
+	GrantTypes            []string                  `json:"grant_types_supported"`
+	SubjectTypes          []string                  `json:"subject_types_supported"`
+	IDTokenAlgs           []jose.SignatureAlgorithm `json:"id_token_signing_alg_values_supported"`
+	TokenAuthMethods      []string                  `json:"token_endpoint_auth_methods_supported"`
+	Claims                []string                  `json:"claims_supported"`
+	CodeChallengeMethods  []string                  `json:"code_challenge_methods_supported"`
+	PromptValues          []string                  `json:"prompt_values_supported"`
+	ResponseIss           bool                      `json:"authorization_response_iss_parameter_supported"`
+	ClaimsParameter       bool                      `json:"claims_parameter_supported"`
+	RequestParameter      bool                      `json:"request_parameter_supported"`
+	RequestURIParameter   bool                      `json:"request_uri_parameter_supported"`
+}
+
+func (p *Provider) metadata(requestHost string) metadata {
+	return metadata{
+		Issuer:                p.cfg.Issuer,
+		AuthorizationEndpoint: p.urls.front(pathAuthorize),
+		TokenEndpoint:         p.urls.back(requestHost, pathToken),
+		UserinfoEndpoint:      p.urls.back(requestHost, pathUserinfo),
+		JWKSURI:               p.urls.back(requestHost, pathJWKS),
+		EndSessionEndpoint:    p.urls.front(pathEndSession),
+		Scopes:                supportedScopes(),
+		ResponseTypes:         []string{"code"},
+		ResponseModes:         []string{"query"},
+		GrantTypes:            []string{grantTypeCode, grantTypeRefresh},
+		SubjectTypes:          []string{"public"},
+		IDTokenAlgs:           p.keys.algorithms(),
+		TokenAuthMethods:      []string{authMethodBasic, authMethodPost, authMethodNone},
+		Claims:                p.claimsSupported(),
+		CodeChallengeMethods:  []string{challengeS256},
+		PromptValues:          []string{promptNone, promptLogin, promptConsent, promptSelectAccount},
+		ResponseIss:           true,
+	}
+}
+
+// claimsSupported names the protocol's claims and those that some user has.
+func (p *Provider) claimsSupported() []string {
+	names := map[string]bool{}
+	for _, name := range []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "sid"} {
+		names[name] = true
+	}
+	for i := range p.directory.users {
+		for name := range p.directory.users[i].claims(supportedScopes()) {
+			names[name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+func (p *Provider) serveDiscovery(w http.ResponseWriter, r *http.Request) {
+	writeCacheable(w, p.metadata(r.Host))
+}
+
+// writeCacheable writes a public document that may be kept for a while.
+func writeCacheable(w http.ResponseWriter, body any) {
+	encoded, err := json.Marshal(body)
+	if err != nil {
+		http.Error(w, "the document could not be written", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "public, max-age=300, must-revalidate")
+	_, _ = w.Write(encoded)
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mockidp
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// Error codes of RFC 6749 sections 4.1.2.1 and 5.2, RFC 6750 section 3.1 and Core 1.0 section 3.1.2.6.
+const (
+	errInvalidRequest           = "invalid_request"
+	errInvalidClient            = "invalid_client"
+	errInvalidGrant             = "invalid_grant"
+	errInvalidScope             = "invalid_scope"
+	errInvalidToken             = "invalid_token"
+	errInsufficientScope        = "insufficient_scope"
+	errUnauthorizedClient       = "unauthorized_client"
+	errUnsupportedGrantType     = "unsupported_grant_type"
+	errUnsupportedResponseType  = "unsupported_response_type"
+	errAccessDenied             = "access_denied"
+	errServerError              = "server_error"
+	errLoginRequired            = "login_required"
+	errRequestNotSupported      = "request_not_supported"
+	errRequestURINotSupported   = "request_uri_not_supported"
+	errRegistrationNotSupported = "registration_not_supported"
+)
+
+// oauthError is an error the protocol has a code for.
+type oauthError struct {
+	code        string
+	description string
+}
+
+func (e *oauthError) Error() string { return e.code + ": " + e.description }
+
+// failure makes an oauthError.
+func failure(code, format string, args ...any) *oauthError {
+	return &oauthError{code, describable(fmt.Sprintf(format, args...))}
+}
+
+// describable keeps to the characters an error_description may have: %x20-21 / %x23-5B / %x5D-7E.
+func describable(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '"':
+			return '\''
+		case r < 0x20 || r > 0x7e || r == '\\':
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// writeError answers as RFC 6749 section 5.2: 400, or 401 with a challenge for a client that could not be authenticated.
+func writeError(w http.ResponseWriter, e *oauthError) {
+	status := http.StatusBadRequest
+	switch e.code {
+	case errInvalidClient:
+		status = http.StatusUnauthorized
+		w.Header().Set("WWW-Authenticate", `Basic realm="mockidp"`)
+	case errServerError:
+		status = http.StatusInternalServerError
+	}
+	writeJSON(w, status, map[string]string{"error": e.code, "error_description": e.description})
+}
+
+// writeJSON writes an answer that must not be kept (RFC 6749 section 5.1).
+func writeJSON(w http.ResponseWriter, status int, body any) {
+	encoded, err := json.Marshal(body)
+	if err != nil {
+		status, encoded = http.StatusInternalServerError, []byte(`{"error":"server_error"}`)
+	}
+	noStore(w)
+	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
+	w.WriteHeader(status)
+	_, _ = w.Write(encoded)
+}
+
+func noStore(w http.ResponseWriter) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Pragma", "no-cache")
+}

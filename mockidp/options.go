@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mockidp
+
+import (
+	"crypto"
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// Option changes how a Provider works, as opposed to what it is configured to serve.
+type Option func(*Provider)
+
+// Clock tells the time. Implementations are safe for concurrent use.
+type Clock interface{ Now() time.Time }
+
+type systemClock struct{}
+
+func (systemClock) Now() time.Time { return time.Now() }
+
+// WithClock sets the clock behind every lifetime and every time claim. Default: the system's.
+func WithClock(c Clock) Option { return func(p *Provider) { p.clock = c } }
+
+// WithLogger sets where events go. No code, token, state, cookie or secret is logged. Default: nowhere.
+func WithLogger(l *slog.Logger) Option { return func(p *Provider) { p.log = l } }
+
+// WithRand sets the source of codes, tokens and identifiers, for tests that need to repeat them. A read that fails ends
+// the request with a panic. Keys and signatures use crypto/rand whatever is given here. Default: crypto/rand.
+func WithRand(r io.Reader) Option { return func(p *Provider) { p.random = &randomSource{reader: r} } }
+
+// SigningKey is a private key of the provider. The first key of an algorithm signs; all are published in the JWKS.
+type SigningKey struct {
+	// ID is the kid; empty means the key's RFC 7638 thumbprint.
+	ID string
+	// Algorithm is RS256 with an *rsa.PrivateKey of at least 2048 bits, or ES256 with an *ecdsa.PrivateKey on P-256.
+	Algorithm jose.SignatureAlgorithm
+	Key       crypto.Signer
+}
+
+// WithSigningKeys sets the keys. Where none is given for an algorithm, New generates one.
+func WithSigningKeys(keys ...SigningKey) Option {
+	return func(p *Provider) { p.givenKeys = append(p.givenKeys, keys...) }
+}
+
+// randomSource hands out unguessable strings. The lock is for injected readers, which seldom are safe to share.
+type randomSource struct {
+	mu     sync.Mutex
+	reader io.Reader
+}
+
+func newRandomSource() *randomSource { return &randomSource{reader: rand.Reader} }
+
+// token returns 256 random bits in base64url.
+func (s *randomSource) token() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var b [32]byte
+	if _, err := io.ReadFull(s.reader, b[:]); err != nil {
+		panic(fmt.Sprintf("mockidp: the source of randomness failed: %v", err))
+	}
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mockidp
+
+import (
+	"crypto/sha256"
+	"errors"
+	"sync"
+	"time"
+)
+
+// How many entries a table holds at most; the oldest make room. It is far above what a test needs. Transactions hold whole
+// requests, up to maxBody each, so there are fewer.
+const (
+	maxTransactions = 10_000
+	maxEntries      = 100_000
+)
+
+// store remembers everything that outlives a request. Each table forgets an entry when its lifetime is over or the table
+// is full. One lock covers all, so that "look and change" (redeem a code, rotate a token) is one step.
+type store struct {
+	mu            sync.Mutex
+	lifetimes     Lifetimes
+	transactions  *table[*transaction]
+	codes         *table[*authorizationCode]
+	accessTokens  *table[*accessToken]
+	refreshTokens *table[*refreshToken]
+	sessions      *table[*session]
+}
+
+// transaction is a request that waits for a person's answer: an authorization request at the login page, or a logout
+// request. One of the two is set.
+type transaction struct {
+	request *authorizationRequest
+	logout  *logoutRequest
+	browser key // who was shown the page: the hash of the browser's login cookie
+}
+
+// session is the single sign-on session of a browser. It stays as it was made; a new login makes a new one.
+type session struct {
+	id       string // sid, published in ID tokens; not the cookie's value
+	username string
+	authTime time.Time
+	life     *lifeline
+}
+
+// lifeline ties grants to the session they were made in, across new logins of the same user.
+type lifeline struct{ ended bool }
+
+// grant is what a user has allowed a client: one login at one client. Codes and tokens are shares in it; revoking it kills
+// them all.
+type grant struct {
+	clientID string
+	username string
+	scopes   scopes
+	nonce    string
+	authTime time.Time
+	sid      string
+	life     *lifeline
+	revoked  bool
+}
+
+type authorizationCode struct {
+	grant         *grant
+	redirectURI   string
+	codeChallenge string
+	expires       time.Time
+	used          bool
+}
+
+type accessToken struct {
+	grant  *grant
+	scopes scopes
+}
+
+type refreshToken struct {
+	grant *grant
+	used  bool
+}
+
+var (
+	errUnknownCode  = errors.New("the code is unknown, expired or was issued to another client")
+	errCodeReplayed = errors.New("the code was used before; the tokens issued for it are revoked")
+	errUnknownToken = errors.New("the refresh token is unknown, expired, revoked or was issued to another client")
+	errTokenReused  = errors.New("the refresh token was used before; its whole family is revoked")
+)
+
+func newStore(l Lifetimes) *store {
+	return &store{
+		lifetimes:    l,
+		transactions: newTable[*transaction](l.Login, maxTransactions),
+		// A code is remembered for longer than it is valid, so that a late replay still revokes what it gave.
+		codes:         newTable[*authorizationCode](l.Code + l.RefreshToken, maxEntries),
+		accessTokens:  newTable[*accessToken](l.AccessToken, maxEntries),
+		refreshTokens: newTable[*refreshToken](l.RefreshToken, maxEntries),
+		sessions:      newTable[*session](l.Session, maxEntries),
+	}
+}
+
+func (s *store) putTransaction(id string, t *transaction, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.transactions.put(id, t, now)
+}
+
+// transaction returns nil if it is unknown, expired or belongs to another browser.
+func (s *store) transaction(id string, browser key, now time.Time) *transaction {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t, ok := s.transactions.get(id, now)
+	if !ok || t.browser != browser {
+		return nil
+	}
+	return t
+}
+
+// takeTransaction is transaction, once.
+func (s *store) takeTransaction(id string, browser key, now time.Time) *transaction {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t, ok := s.transactions.get(id, now)
+	if !ok || t.browser != browser {
+		return nil
+	}
+	s.transactions.drop(id)
+	return t
+}
+
+// login replaces the session under oldCookie, if there is one, by a new one under newCookie: the cookie's value changes at
+// every login (session fixation). The same user keeps the sid; another user ends the old session.
+func (s *store) login(oldCookie, newCookie, newID, username string, now time.Time) *session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	made := &session{id: newID, username: username, authTime: now, life: &lifeline{}}
+	if old, ok := s.sessions.get(oldCookie, now); ok {
+		if old.username == username {
+			made.id, made.life = old.id, old.life
+		} else {
+			old.life.ended = true
+		}
+		s.sessions.drop(oldCookie)
+	}
+	s.sessions.put(newCookie, made, now)
+	return made
+}
+
+// session returns nil if there is none.
+func (s *store) session(cookie string, now time.Time) *session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v, _ := s.sessions.get(cookie, now)
+	return v
+}
+
+// endSession forgets the session. Grants without offline_access end with it (Back-Channel Logout 1.0 section 2.7 states the
+// rule for refresh tokens).
+func (s *store) endSession(cookie string, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if v, ok := s.sessions.get(cookie, now); ok {
+		v.life.ended = true
+		s.sessions.drop(cookie)
+	}
+}
+
+func (s *store) putCode(code string, c *authorizationCode, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.expires = now.Add(s.lifetimes.Code)
+	s.codes.put(code, c, now)
+}
+
+// redeemCode uses up a code. check sees the code of the right client, and its error leaves the code unused. A second use
+// revokes everything the first one gave (RFC 6749 section 4.1.2)..
+func (s *store) redeemCode(code, clientID string, now time.Time, check func(*authorizationCode) error) (*grant, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.codes.get(code, now)
+	if !ok || c.grant.clientID != clientID {
+		return nil, errUnknownCode
+	}
+	if c.used {
+		c.grant.revoked = true
+		return nil, errCodeReplayed
+	}
+	if !now.Before(c.expires) {
+		return nil, errUnknownCode
+	}
+	if err := check(c); err != nil {
+		return nil, err
+	}
+	c.used = true
+	return c.grant, nil
+}
+
+func (s *store) putAccessToken(token string, a *accessToken, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.accessTokens.put(token, a, now)
+}
+
+// accessToken returns nil if the token is unknown, expired or revoked.
+func (s *store) accessToken(token string, now time.Time) *accessToken {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, ok := s.accessTokens.get(token, now)
+	if !ok || !a.grant.alive() {
+		return nil
+	}
+	return a
+}
+
+func (s *store) putRefreshToken(token string, g *grant, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refreshTokens.put(token, &refreshToken{grant: g}, now)
+}
+
+// redeemRefreshToken uses up a refresh token. check sees the grant, and its error leaves the token unused. A second use
+// revokes the family (RFC 9700 section 4.14.2).
+func (s *store) redeemRefreshToken(token, clientID string, now time.Time, check func(*grant) error) (*grant, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t, ok := s.refreshTokens.get(token, now)
+	if !ok || t.grant.clientID != clientID {
+		return nil, errUnknownToken
+	}
+	if t.used {
+		t.grant.revoked = true
+		return nil, errTokenReused
+	}
+	if !t.grant.alive() {
+		return nil, errUnknownToken
+	}
+	if err := check(t.grant); err != nil {
+		return nil, err
+	}
+	t.used = true
+	return t.grant, nil
+}
+
+// alive is called with the store's lock held.
+func (g *grant) alive() bool {
+	return !g.revoked && (!g.life.ended || g.scopes.has(scopeOfflineAccess))
+}
+
+// key is the hash of a secret value. Tables are indexed by it, so that a lookup takes no time that depends on the secret
+// and a memory dump holds no live token.
+type key [sha256.Size]byte
+
+func keyOf(secret string) key { return sha256.Sum256([]byte(secret)) }
+
+// table is a map whose entries live equally long. It is not safe for concurrent use.
+type table[V any] struct {
+	lifetime time.Duration
+	limit    int
+	entries  map[key]entry[V]
+	order    []queued // in order of arrival, so of expiry; may name entries that are gone
+}
+
+type entry[V any] struct {
+	value   V
+	expires time.Time
+}
+
+type queued struct {
+	key     key
+	expires time.Time
+}
+
+func newTable[V any](lifetime time.Duration, limit int) *table[V] {
+	return &table[V]{lifetime: lifetime, limit: limit, entries: map[key]entry[V]{}}
+}
+
+func (t *table[V]) put(secret string, v V, now time.Time) {
+	t.sweep(now)
+	e := entry[V]{value: v, expires: now.Add(t.lifetime)}
+	k := keyOf(secret)
+	t.entries[k] = e
+	t.order = append(t.order, queued{k, e.expires})
+}
+
+func (t *table[V]) get(secret string, now time.Time) (V, bool) {
+	e, ok := t.entries[keyOf(secret)]
+	if !ok || !now.Before(e.expires) {
+		var none V
+		return none, false
+	}
+	return e.value, true
+}
+
+func (t *table[V]) drop(secret string) { delete(t.entries, keyOf(secret)) }
+
+// sweep forgets what has expired and makes room for one more.
+func (t *table[V]) sweep(now time.Time) {
+	for len(t.order) > 0 && (len(t.order) >= t.limit || !now.Before(t.order[0].expires)) {
+		delete(t.entries, t.order[0].key)
+		t.order = t.order[1:]
+	}
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mockidp
+
+// exchangeCode redeems an authorization code (RFC 6749 section 4.1.3, Core 1.0 section 3.1.3.2). A request that does not fit
+// leaves the code valid for the one that does; a replay revokes what the code gave.
+func (p *Provider) exchangeCode(client *Client, in params) (*tokenResponse, *oauthError) {
+	if in.get("code") == "" {
+		return nil, failure(errInvalidRequest, "code is missing")
+	}
+	g, err := p.store.redeemCode(in.get("code"), client.ClientID, p.now(), func(c *authorizationCode) error {
+		if in.get("redirect_uri") != c.redirectURI {
+			return failure(errInvalidGrant, "redirect_uri is not the one of the authorization request")
+		}
+		return checkVerifier(c.codeChallenge, in.get("code_verifier"))
+	})
+	if err != nil {
+		return nil, asOAuthError(err)
+	}
+	return p.issue(client, g, g.scopes, g.nonce, client.getsRefreshToken(g.scopes))
+}
+
+func (c *Client) getsRefreshToken(granted scopes) bool {
+	switch c.IssueRefreshToken {
+	case refreshAlways:
+		return true
+	case refreshNever:
+		return false
+	default:
+		return granted.has(scopeOfflineAccess)
+	}
+}
