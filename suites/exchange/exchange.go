@@ -29,6 +29,8 @@ type Exchange struct {
 	// From and To are the two ends of the hop.
 	From Party `json:"from"`
 	To   Party `json:"to"`
+	// Instance tells several parts in the role of To apart, such as two backends. Empty when there is one.
+	Instance string `json:"instance,omitempty"`
 	// RequestID correlates hops that one client request caused. Empty when the part did not receive one.
 	RequestID string `json:"requestId,omitempty"`
 	// Method and URL are the request line; URL is absolute where the recorder knows the host.
