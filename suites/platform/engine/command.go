@@ -5,6 +5,7 @@ package engine
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -42,9 +43,32 @@ func (processRunner) run(ctx context.Context, c command) (string, error) {
 		if ctx.Err() != nil {
 			return "", fmt.Errorf("%s: %w", c.name, context.Cause(ctx))
 		}
-		return "", fmt.Errorf("%s %s: %w%s", c.name, strings.Join(c.args, " "), err, lastLines(stderr.String(), 4))
+		return "", &commandError{command: c.name + " " + strings.Join(c.args, " "), err: err, stderr: stderr.String()}
 	}
 	return stdout.String(), nil
+}
+
+// commandError is a command that ended badly, with what it said about it.
+type commandError struct {
+	command, stderr string
+	err             error
+}
+
+func (e *commandError) Error() string {
+	return fmt.Sprintf("%s: %v%s", e.command, e.err, lastLines(e.stderr, 4))
+}
+
+func (e *commandError) Unwrap() error { return e.err }
+
+// said is the command's own last line where it has one: for questions whose command line is of no interest.
+func said(err error) error {
+	var failed *commandError
+	if errors.As(err, &failed) {
+		if line := lastLines(failed.stderr, 1); line != "" {
+			return errors.New(strings.TrimPrefix(line, ": "))
+		}
+	}
+	return err
 }
 
 // lastLines returns ": " and the last n lines of text, or nothing for an empty text.
@@ -78,7 +102,7 @@ func (d docker) run(ctx context.Context, stdin io.Reader, args ...string) (strin
 func (d docker) server(ctx context.Context) (version, arch string, err error) {
 	out, err := d.run(ctx, nil, "version", "--format", "{{.Server.Version}} {{.Server.Arch}}")
 	if err != nil {
-		return "", "", err
+		return "", "", said(err)
 	}
 	version, arch, _ = strings.Cut(out, " ")
 	return version, arch, nil

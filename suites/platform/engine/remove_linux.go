@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -42,6 +43,7 @@ func (p *privateEngine) remove(ctx context.Context) error {
 	errs = append(errs, p.state.Docker.end(ctx, 10*time.Second), p.state.Containerd.end(ctx, 5*time.Second))
 	killShims(p.paths.containerdSocket())
 	killCgroup(p.paths.cgroup())
+	removeDeadSockets(shimSockets)
 	errs = append(errs, unmountBelow(p.paths.run, p.paths.cache), removeBridge(p.paths.bridge()))
 	removeCgroups(ctx, p.paths.cgroup())
 	for _, path := range p.state.Made {
@@ -94,6 +96,26 @@ func killShims(address string) {
 		if strings.Contains(filepath.Base(arguments[0]), "containerd-shim") && slices.Contains(arguments, address) {
 			// A process that ended meanwhile is what is wanted.
 			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+}
+
+// shimSockets is where containerd's shims listen, whatever containerd's configuration says.
+const shimSockets = "/run/containerd/s"
+
+// removeDeadSockets removes sockets nobody listens on. Shims that were killed leave theirs.
+func removeDeadSockets(folder string) {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return
+	}
+	for _, entry := range entries {
+		path := filepath.Join(folder, entry.Name())
+		connection, err := net.Dial("unix", path)
+		if err == nil {
+			connection.Close()
+		} else if errors.Is(err, syscall.ECONNREFUSED) {
+			_ = os.Remove(path)
 		}
 	}
 }
