@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package proxy
+
+import (
+	"errors"
+	"net/http"
+	"time"
+)
+
+// decision is what authenticate found: a session, or a status with its reason. The cookies belong on the response in
+// either case.
+type decision struct {
+	session *session
+
+	status    int    // 401, 403 or 503 when session is nil
+	reason    string // for the log and the page
+	challenge string // WWW-Authenticate, if any
+
+	set   []*http.Cookie // a renewed session, or the deletion of one that is dead
+	stale []*http.Cookie // deletions that tidy up and may be lost
+}
+
+// authenticate says who sent r: by bearer token if the setting allows and one is there, else by session cookie. It does
+// not look at the path or at what r asks for.
+func (p *Proxy) authenticate(r *http.Request) decision {
+	if p.cfg.SkipJWTBearerTokens {
+		if token, ok := bearerToken(r); ok {
+			return p.authenticateBearer(r, token)
+		}
+	}
+	d := p.authenticateCookie(r)
+	if d.session == nil && d.status == http.StatusUnauthorized && p.cfg.SkipJWTBearerTokens {
+		d.challenge = bearerChallenge("", "") // RFC 6750 §3.1: no error code where no credentials were sent
+	}
+	return d
+}
+
+func (p *Proxy) authenticateCookie(r *http.Request) decision {
+	s, err := p.sessions.load(r)
+	if errors.Is(err, errNoSession) {
+		return decision{status: http.StatusUnauthorized, reason: err.Error()}
+	}
+	if err != nil {
+		return p.reject(r, err.Error())
+	}
+	d := decision{session: s}
+	if p.refreshDue(s) {
+		d = p.renew(r, s)
+	}
+	if d.session == nil {
+		return d
+	}
+	// Who may enter can have changed since login. As with oauth2-proxy that is 401, and the session ends: the person can
+	// come back as someone else, and the callback explains the refusal.
+	if reason := p.admits(d.session, nil); reason != "" {
+		return p.reject(r, reason)
+	}
+	return d
+}
+
+// reject ends the session that r carries.
+func (p *Proxy) reject(r *http.Request, reason string) decision {
+	return decision{status: http.StatusUnauthorized, reason: reason, set: p.sessions.clear(r)}
+}
+
+func (p *Proxy) refreshDue(s *session) bool {
+	return p.cfg.CookieRefresh > 0 && !p.now().Before(time.Unix(s.Refreshed, 0).Add(p.cfg.CookieRefresh))
+}
+
+// renew replaces a session that is past --cookie-refresh.
+func (p *Proxy) renew(r *http.Request, s *session) decision {
+	if s.RefreshToken == "" {
+		return p.reject(r, "the session is past --cookie-refresh and has no refresh token")
+	}
+	renewed, err := p.refresher.refresh(r.Context(), s)
+	switch {
+	case errors.Is(err, errRefreshRefused):
+		return p.reject(r, err.Error())
+	case err != nil:
+		p.log.Warn("session not renewed", "error", err.Error(), "requestId", requestID(r))
+		// An outage of the provider must not end sessions at once, nor leave them unchecked for ever.
+		if p.now().Before(time.Unix(s.Refreshed, 0).Add(2 * p.cfg.CookieRefresh)) {
+			return decision{session: s}
+		}
+		return decision{status: http.StatusUnauthorized, reason: "the session could not be renewed in time"}
+	}
+	set, stale, err := p.sessions.save(r, renewed)
+	if err != nil {
+		p.log.Warn("renewed session not stored", "error", err.Error(), "requestId", requestID(r))
+	}
+	return decision{session: renewed, set: set, stale: stale}
+}

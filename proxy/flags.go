@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+const environmentPrefix = "OAUTH2_PROXY_"
+
+// serviceVariable matches what Kubernetes puts into every pod's environment for a Service named oauth2-proxy.
+var serviceVariable = regexp.MustCompile(`^OAUTH2_PROXY_(SERVICE_(HOST|PORT)|PORT)(_|$)`)
+
+// ErrHelp is returned by ParseConfig when help was asked for and written.
+var ErrHelp = pflag.ErrHelp
+
+// ParseConfig reads flags (without the program's name) and, for those not given, OAUTH2_PROXY_* from environ (as from
+// os.Environ). Lists are repeated or comma-separated. Help goes to out. The result is valid; the error names every setting
+// to mend.
+func ParseConfig(args, environ []string, out io.Writer) (Config, error) {
+	cfg := DefaultConfig()
+	flags := newFlagSet(&cfg)
+	flags.SetOutput(out)
+	if err := flags.Parse(args); err != nil {
+		return Config{}, err
+	}
+	if flags.NArg() > 0 {
+		return Config{}, fmt.Errorf("%q is not a flag: settings are given as --name=value", flags.Arg(0))
+	}
+	if err := applyEnvironment(flags, environ); err != nil {
+		return Config{}, err
+	}
+	return cfg, cfg.Validate()
+}
+
+func newFlagSet(c *Config) *pflag.FlagSet {
+	f := pflag.NewFlagSet("proxy", pflag.ContinueOnError)
+	f.SortFlags = false
+
+	f.StringVar(&c.HTTPAddress, "http-address", c.HTTPAddress, "address to listen on")
+	f.StringVar(&c.ProxyPrefix, "proxy-prefix", c.ProxyPrefix, "path of the proxy's own endpoints")
+	f.StringVar(&c.PingPath, "ping-path", c.PingPath, "liveness path outside the prefix; empty: none")
+	f.StringVar(&c.ReadyPath, "ready-path", c.ReadyPath, "readiness path outside the prefix; empty: none")
+	f.BoolVar(&c.ReverseProxy, "reverse-proxy", c.ReverseProxy, "a trusted proxy stands in front: use its X-Forwarded-Host and X-Forwarded-Proto")
+
+	f.StringVar(&c.IssuerURL, "oidc-issuer-url", c.IssuerURL, "issuer of the identity provider, exactly as its discovery document spells it")
+	f.StringVar(&c.DiscoveryURL, "oidc-discovery-url", c.DiscoveryURL, "where to fetch the discovery document when the issuer is not reachable from here")
+	f.StringVar(&c.LoginURL, "login-url", c.LoginURL, "replaces the discovered authorization endpoint")
+	f.StringVar(&c.RedeemURL, "redeem-url", c.RedeemURL, "replaces the discovered token endpoint")
+	f.StringVar(&c.JWKSURL, "oidc-jwks-url", c.JWKSURL, "replaces the discovered JWKS URL")
+	f.StringVar(&c.ProfileURL, "profile-url", c.ProfileURL, "replaces the discovered userinfo endpoint")
+	f.StringSliceVar(&c.ProviderCAFiles, "provider-ca-file", c.ProviderCAFiles, "PEM file of authorities to trust for the identity provider, beside the system's")
+	f.StringVar(&c.ProviderName, "provider-display-name", c.ProviderName, "what the sign-in button calls the identity provider")
+	f.StringVar(&c.ClientID, "client-id", c.ClientID, "OAuth client ID")
+	f.StringVar(&c.ClientSecret, "client-secret", c.ClientSecret, "OAuth client secret; none for a public client")
+	f.StringVar(&c.ClientSecretFile, "client-secret-file", c.ClientSecretFile, "file with the OAuth client secret")
+	f.StringVar(&c.RedirectURL, "redirect-url", c.RedirectURL, "callback URL registered with the identity provider; default: this host's")
+	f.StringVar(&c.Scope, "scope", c.Scope, "space-separated scope; default: openid email profile, and groups with --allowed-group")
+	f.StringVar(&c.Prompt, "prompt", c.Prompt, "prompt parameter of the authorization request")
+	f.StringVar(&c.GroupsClaim, "oidc-groups-claim", c.GroupsClaim, "claim that lists groups")
+	f.BoolVar(&c.AllowUnverifiedEmail, "insecure-oidc-allow-unverified-email", c.AllowUnverifiedEmail, "admit email addresses the identity provider has not verified")
+	f.StringSliceVar(&c.ExtraAudiences, "oidc-extra-audience", c.ExtraAudiences, "further audience accepted in bearer tokens")
+	f.BoolVar(&c.EndSession, "oidc-end-session", c.EndSession, "on sign-out, end the identity provider's session too")
+
+	f.StringVar(&c.CookieName, "cookie-name", c.CookieName, "name of the session cookie")
+	f.StringVar(&c.CookieSecret, "cookie-secret", c.CookieSecret, "16, 24 or 32 random bytes, or their base64")
+	f.StringVar(&c.CookieSecretFile, "cookie-secret-file", c.CookieSecretFile, "file with the cookie secret")
+	f.StringVar(&c.CookieDomain, "cookie-domain", c.CookieDomain, "domain that gets the cookies; default: this host only")
+	f.BoolVar(&c.CookieSecure, "cookie-secure", c.CookieSecure, "send cookies over https only")
+	f.StringVar(&c.CookieSameSite, "cookie-samesite", c.CookieSameSite, "lax, strict or none; default: lax")
+	f.DurationVar(&c.CookieExpire, "cookie-expire", c.CookieExpire, "absolute lifetime of a session")
+	f.DurationVar(&c.CookieRefresh, "cookie-refresh", c.CookieRefresh, "age at which a session is renewed by its refresh token; 0: never")
+	f.DurationVar(&c.CSRFExpire, "cookie-csrf-expire", c.CSRFExpire, "how long a login may take")
+
+	f.StringSliceVar(&c.EmailDomains, "email-domain", c.EmailDomains, "who may sign in: example.com, .example.com (subdomains too) or *")
+	f.StringSliceVar(&c.AllowedGroups, "allowed-group", c.AllowedGroups, "group of which one must be a member")
+	f.StringSliceVar(&c.WhitelistDomains, "whitelist-domain", c.WhitelistDomains, "host to which rd may lead: host, .domain; with :port or :*")
+
+	f.StringVar(&c.Upstream, "upstream", c.Upstream, "where authenticated requests go: http(s) URL or static://<status>; none when only an ingress asks")
+	f.DurationVar(&c.UpstreamTimeout, "upstream-timeout", c.UpstreamTimeout, "how long to wait for the upstream's response header")
+	f.BoolVar(&c.SetXAuthRequest, "set-xauthrequest", c.SetXAuthRequest, "set X-Auth-Request-* headers on answers of the auth endpoint")
+	f.BoolVar(&c.PassAccessToken, "pass-access-token", c.PassAccessToken, "pass the access token beside the identity headers")
+	f.BoolVar(&c.SkipProviderButton, "skip-provider-button", c.SkipProviderButton, "go to the identity provider without showing a page first")
+	f.BoolVar(&c.SkipJWTBearerTokens, "skip-jwt-bearer-tokens", c.SkipJWTBearerTokens, "accept the issuer's JWTs in Authorization: Bearer")
+	f.IntVar(&c.AuthSuccessStatus, "auth-success-status", c.AuthSuccessStatus, "what the auth endpoint answers when it allows: 202 or 200")
+	return f
+}
+
+// applyEnvironment sets the flags that were not given. An unknown name is refused: a misspelt setting that is silently
+// ignored leaves a door open.
+func applyEnvironment(flags *pflag.FlagSet, environ []string) error {
+	byVariable := map[string]*pflag.Flag{}
+	flags.VisitAll(func(f *pflag.Flag) {
+		name := environmentPrefix + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		byVariable[name] = f
+		if f.Value.Type() == "stringSlice" {
+			byVariable[name+"S"] = f // oauth2-proxy names lists in the plural
+		}
+	})
+	byVariable[environmentPrefix+"UPSTREAMS"] = flags.Lookup("upstream")
+	byVariable[environmentPrefix+"COOKIE_DOMAINS"] = flags.Lookup("cookie-domain")
+	setBy := map[string]string{}
+	var errs []error
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		if !strings.HasPrefix(name, environmentPrefix) || serviceVariable.MatchString(name) {
+			continue
+		}
+		f, ok := byVariable[name]
+		switch {
+		case !ok:
+			errs = append(errs, fmt.Errorf("environment variable %s is no setting of this proxy: correct or remove it", name))
+		case setBy[f.Name] != "":
+			errs = append(errs, fmt.Errorf("environment variables %s and %s set the same thing: remove one", setBy[f.Name], name))
+		case !f.Changed:
+			setBy[f.Name] = name
+			if err := f.Value.Set(value); err != nil {
+				// The value may be a secret: it is not quoted.
+				errs = append(errs, fmt.Errorf("environment variable %s cannot be read as %s", name, f.Value.Type()))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}

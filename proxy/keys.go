@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package proxy
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	jose "github.com/go-jose/go-jose/v4"
+	"golang.org/x/sync/singleflight"
+)
+
+// bearerRefetchInterval is how often at most an unknown key in a bearer token makes the proxy fetch the keys again:
+// anyone can send a bearer token, and each must not become a request to the identity provider.
+const bearerRefetchInterval = 10 * time.Second
+
+// keySet holds the identity provider's signing keys. It differs from go-oidc's in being fetched ahead, which /ready needs,
+// and in the throttle.
+type keySet struct {
+	url    string
+	client *http.Client
+	now    func() time.Time
+
+	fetching singleflight.Group
+	mu       sync.RWMutex
+	keys     []jose.JSONWebKey
+	fetched  time.Time
+}
+
+// fetch replaces the keys with what the provider publishes now. Keys of kinds that cannot be used are left out (RFC 7517 §5).
+func (k *keySet) fetch(ctx context.Context) error {
+	var document struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	err := getJSON(ctx, k.client, k.url, &document)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.fetched = k.now()
+	if err != nil {
+		return fmt.Errorf("fetch the signing keys: %w", err)
+	}
+	var keys []jose.JSONWebKey
+	for _, raw := range document.Keys {
+		var key jose.JSONWebKey
+		if json.Unmarshal(raw, &key) == nil && key.Valid() && key.IsPublic() && key.Use != "enc" {
+			keys = append(keys, key)
+		}
+	}
+	if len(keys) == 0 {
+		return fmt.Errorf("fetch the signing keys: %s lists none that can be used", k.url)
+	}
+	k.keys = keys
+	return nil
+}
+
+// VerifySignature implements oidc.KeySet. A key that is not known is looked for once more at the provider.
+func (k *keySet) VerifySignature(ctx context.Context, jwt string) ([]byte, error) {
+	return k.verify(ctx, jwt, 0)
+}
+
+// throttledKeySet is the same for tokens that anyone may send.
+type throttledKeySet struct{ *keySet }
+
+// VerifySignature implements oidc.KeySet.
+func (t throttledKeySet) VerifySignature(ctx context.Context, jwt string) ([]byte, error) {
+	return t.verify(ctx, jwt, bearerRefetchInterval)
+}
+
+func (k *keySet) verify(ctx context.Context, jwt string, interval time.Duration) ([]byte, error) {
+	algorithms := make([]jose.SignatureAlgorithm, 0, len(signingAlgorithms))
+	for _, a := range signingAlgorithms {
+		algorithms = append(algorithms, jose.SignatureAlgorithm(a))
+	}
+	signed, err := jose.ParseSigned(jwt, algorithms)
+	if err != nil {
+		return nil, fmt.Errorf("parse the token: %w", err)
+	}
+	payload, fetched, ok := k.tryKeys(signed)
+	if ok {
+		return payload, nil
+	}
+	if interval > 0 && k.now().Sub(fetched) < interval {
+		return nil, errors.New("no known key verifies the signature")
+	}
+	_, err, _ = k.fetching.Do("", func() (any, error) { return nil, k.fetch(context.WithoutCancel(ctx)) })
+	if err != nil {
+		return nil, err
+	}
+	if payload, _, ok = k.tryKeys(signed); !ok {
+		return nil, errors.New("no key of the identity provider verifies the signature")
+	}
+	return payload, nil
+}
+
+func (k *keySet) tryKeys(signed *jose.JSONWebSignature) (payload []byte, fetched time.Time, ok bool) {
+	k.mu.RLock()
+	keys, fetched := k.keys, k.fetched
+	k.mu.RUnlock()
+	id := signed.Signatures[0].Header.KeyID
+	for i := range keys {
+		if id != "" && keys[i].KeyID != id {
+			continue
+		}
+		if payload, err := signed.Verify(&keys[i]); err == nil {
+			return payload, fetched, true
+		}
+	}
+	return nil, fetched, false
+}

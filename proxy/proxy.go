@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Options are what a program, unlike a flag, can give.
+type Options struct {
+	// Clock tells the time of every decision: sessions, states, tokens. Default: time.Now.
+	Clock func() time.Time
+	// Logger receives one line per request and the reasons of refusals; never a cookie, code, state, token or secret.
+	// Default: slog.Default.
+	Logger *slog.Logger
+	// HTTPClient is used towards the identity provider. Time and size are bounded and redirects refused in any case.
+	HTTPClient *http.Client
+}
+
+// Proxy is the auth service. It is safe for concurrent use.
+type Proxy struct {
+	cfg       Config
+	log       *slog.Logger
+	now       func() time.Time
+	provider  *provider
+	sessions  *sessionStore
+	states    *stateStore
+	redirects redirectValidator
+	refresher *refresher
+	upstream  http.Handler
+	endpoints map[string]http.HandlerFunc
+}
+
+// New makes a proxy from a valid configuration. It asks the identity provider once and, where that fails, goes on trying in
+// the background: Ready then tells when logins can begin. Call Close when done.
+func New(ctx context.Context, cfg Config, opts Options) (*Proxy, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	p := &Proxy{cfg: cfg, log: opts.Logger, now: opts.Clock}
+	if p.log == nil {
+		p.log = slog.Default()
+	}
+	if p.now == nil {
+		p.now = time.Now
+	}
+	clientSecret, err := cfg.clientSecret()
+	if err != nil {
+		return nil, err
+	}
+	if err := p.newStores(); err != nil {
+		return nil, err
+	}
+	client, err := newProviderClient(opts.HTTPClient, cfg.ProviderCAFiles)
+	if err != nil {
+		return nil, err
+	}
+	if p.upstream, err = p.newUpstream(); err != nil {
+		return nil, fmt.Errorf("--upstream: %w", err)
+	}
+	p.refresher = newRefresher(p)
+	p.endpoints = p.routes()
+	p.provider = newProvider(ctx, cfg, clientSecret, client, p.now, p.log)
+	return p, nil
+}
+
+func (p *Proxy) newStores() error {
+	secret, err := p.cfg.cookieSecret()
+	if err != nil {
+		return err
+	}
+	sessionSealer, err := newSealer(secret, "session")
+	if err != nil {
+		return err
+	}
+	stateSealer, err := newSealer(secret, "state")
+	if err != nil {
+		return err
+	}
+	cookies := cookieMaker{domain: p.cfg.CookieDomain, secure: p.cfg.CookieSecure, sameSite: p.cfg.sameSite()}
+	p.sessions = &sessionStore{name: p.cfg.CookieName, sealer: sessionSealer, cookies: cookies, now: p.now}
+	// The way back from the identity provider is cross-site: a strict state cookie would never arrive.
+	if cookies.sameSite == http.SameSiteStrictMode {
+		cookies.sameSite = http.SameSiteLaxMode
+	}
+	p.states = &stateStore{cookieName: p.cfg.CookieName, sealer: stateSealer, cookies: cookies, lifetime: p.cfg.CSRFExpire, now: p.now}
+	p.redirects = redirectValidator{prefix: p.cfg.ProxyPrefix}
+	for _, entry := range p.cfg.WhitelistDomains {
+		allowed, err := parseAllowedHost(entry)
+		if err != nil {
+			return fmt.Errorf("--whitelist-domain=%q %w", entry, err)
+		}
+		p.redirects.allowed = append(p.redirects.allowed, allowed)
+	}
+	return nil
+}
+
+func (p *Proxy) routes() map[string]http.HandlerFunc {
+	read := []string{http.MethodGet, http.MethodHead}
+	return map[string]http.HandlerFunc{
+		"/auth":     p.auth, // any method: an ingress may ask with the method of the original request
+		"/ping":     p.ping,
+		"/ready":    p.readiness,
+		"/sign_in":  p.only(p.signIn, read...),
+		"/start":    p.only(p.start, append(read, http.MethodPost)...),
+		"/callback": p.only(p.callback, http.MethodGet),
+		"/sign_out": p.only(p.signOut, append(read, http.MethodPost)...),
+		"/userinfo": p.only(p.userInfo, read...),
+	}
+}
+
+// only refuses other methods.
+func (p *Proxy) only(next http.HandlerFunc, methods ...string) http.HandlerFunc {
+	allow := strings.Join(methods, ", ")
+	return func(w http.ResponseWriter, r *http.Request) {
+		for _, m := range methods {
+			if r.Method == m {
+				next(w, r)
+				return
+			}
+		}
+		w.Header().Set("Allow", allow)
+		p.fail(w, r, problem{status: http.StatusMethodNotAllowed, message: "This address answers " + allow + " only."})
+	}
+}
+
+// ServeHTTP implements http.Handler.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r = withRequestID(r)
+	recorder := &statusRecorder{ResponseWriter: w}
+	began := p.now()
+	p.dispatch(recorder, r)
+	p.logRequest(r, recorder.status, began)
+}
+
+func (p *Proxy) dispatch(w http.ResponseWriter, r *http.Request) {
+	switch path := r.URL.Path; {
+	case p.cfg.PingPath != "" && path == p.cfg.PingPath:
+		p.ping(w, r)
+	case p.cfg.ReadyPath != "" && path == p.cfg.ReadyPath:
+		p.readiness(w, r)
+	case strings.HasPrefix(path, p.cfg.ProxyPrefix+"/"):
+		endpoint, ok := p.endpoints[strings.TrimPrefix(path, p.cfg.ProxyPrefix)]
+		if !ok {
+			p.fail(w, r, problem{status: http.StatusNotFound, message: "There is no such address under " + p.cfg.ProxyPrefix + "/."})
+			return
+		}
+		endpoint(w, r)
+	default:
+		p.forward(w, r)
+	}
+}
+
+// Ready is closed once the identity provider has been found.
+func (p *Proxy) Ready() <-chan struct{} { return p.provider.ready }
+
+// Close ends the background work. Requests in progress are not disturbed.
+func (p *Proxy) Close() error {
+	p.provider.close()
+	return nil
+}
+
+func (p *Proxy) providerName() string {
+	if p.cfg.ProviderName != "" {
+		return p.cfg.ProviderName
+	}
+	u, err := url.Parse(p.cfg.IssuerURL)
+	if err != nil {
+		return "the identity provider"
+	}
+	return u.Host
+}

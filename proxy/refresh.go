@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package proxy
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/oauth2"
+	"golang.org/x/sync/singleflight"
+)
+
+const (
+	// refreshMemory is how long the outcome of a refresh answers requests that still carry the old cookie. A page sends
+	// many requests at once; a rotated refresh token is good for one of them.
+	refreshMemory = 10 * time.Second
+	// maxRefreshMemory bounds the number of outcomes remembered.
+	maxRefreshMemory = 4096
+)
+
+var errRefreshRefused = errors.New("the identity provider refused to renew the session")
+
+type refreshKey [sha256.Size]byte
+
+type refreshOutcome struct {
+	session *session
+	err     error
+	until   time.Time
+}
+
+// refresher renews sessions by refresh token (RFC 6749 §6, OpenID Connect Core §12), each token once.
+type refresher struct {
+	proxy *Proxy
+
+	inFlight singleflight.Group
+	mu       sync.Mutex
+	recent   map[refreshKey]refreshOutcome
+}
+
+func newRefresher(p *Proxy) *refresher {
+	return &refresher{proxy: p, recent: map[refreshKey]refreshOutcome{}}
+}
+
+// refresh returns the renewed session. errRefreshRefused means the session is over; any other error may pass.
+func (f *refresher) refresh(ctx context.Context, s *session) (*session, error) {
+	key := refreshKey(sha256.Sum256([]byte(s.RefreshToken)))
+	result, err, _ := f.inFlight.Do(string(key[:]), func() (any, error) {
+		if known, ok := f.recall(key); ok {
+			return known.session, known.err
+		}
+		// Others wait for this outcome too: one client that goes away must not spoil it.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), providerTimeout)
+		defer cancel()
+		renewed, err := f.ask(ctx, s)
+		f.remember(key, renewed, err)
+		return renewed, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return result.(*session), nil
+}
+
+func (f *refresher) ask(ctx context.Context, old *session) (*session, error) {
+	p := f.proxy
+	idp := p.provider.current()
+	if idp == nil {
+		return nil, errors.New("the identity provider has not been reached yet")
+	}
+	ctx = idp.context(ctx)
+	token, err := idp.oauth2Config("").TokenSource(ctx, &oauth2.Token{RefreshToken: old.RefreshToken}).Token()
+	if err != nil {
+		return nil, refreshFailure(err)
+	}
+	renewed := *old
+	renewed.Refreshed = p.now().Unix()
+	renewed.RefreshToken = token.RefreshToken // x/oauth2 keeps the old one where none was sent
+	if p.cfg.PassAccessToken {
+		renewed.AccessToken = token.AccessToken
+	}
+	raw, _ := token.Extra("id_token").(string)
+	if raw == "" {
+		return &renewed, nil // allowed (OpenID Connect Core §12.2): what is known stays
+	}
+	c, err := idp.identify(ctx, token)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errRefreshRefused, err)
+	}
+	if c.Subject != old.Subject {
+		return nil, fmt.Errorf("%w: the new ID token is about another subject", errRefreshRefused)
+	}
+	if c.EmailUnverified && !p.cfg.AllowUnverifiedEmail {
+		return nil, fmt.Errorf("%w: the email address is no longer verified", errRefreshRefused)
+	}
+	renewed.Email, renewed.Groups, renewed.PreferredUsername = c.Email, c.Groups, c.PreferredUsername
+	if p.cfg.EndSession {
+		renewed.IDToken = raw
+	}
+	return &renewed, nil
+}
+
+// refreshFailure tells a refusal from an outage.
+func refreshFailure(err error) error {
+	var refused *oauth2.RetrieveError
+	if !errors.As(err, &refused) {
+		return withoutURL(err)
+	}
+	switch refused.ErrorCode {
+	case "invalid_grant", "invalid_client", "unauthorized_client":
+		return fmt.Errorf("%w: %s", errRefreshRefused, refused.ErrorCode)
+	}
+	return fmt.Errorf("token endpoint: status %d", refused.Response.StatusCode)
+}
+
+func (f *refresher) recall(key refreshKey) (refreshOutcome, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	known, ok := f.recent[key]
+	return known, ok && f.proxy.now().Before(known.until)
+}
+
+func (f *refresher) remember(key refreshKey, s *session, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := f.proxy.now()
+	if len(f.recent) >= maxRefreshMemory {
+		clear(f.recent) // the worst that follows is a refresh that is refused
+	}
+	for k, o := range f.recent {
+		if !now.Before(o.until) {
+			delete(f.recent, k)
+		}
+	}
+	f.recent[key] = refreshOutcome{session: s, err: err, until: now.Add(refreshMemory)}
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package proxy
+
+import (
+	"bytes"
+	"compress/flate"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+const (
+	// compressAbove is the length in bytes from which a plaintext is worth compressing: long group lists and URLs.
+	compressAbove = 512
+	// maxPlaintext bounds what a cookie may decompress to. Only our own plaintexts get that far.
+	maxPlaintext = 256 << 10
+	// minDistinctBytes refuses secrets such as "aaaaaaaaaaaaaaaa".
+	minDistinctBytes = 6
+)
+
+var errNotAuthentic = errors.New("the cookie was not made by this proxy, was altered, or the cookie secret has changed")
+
+// sealer encrypts and authenticates cookie values with AES-256-GCM. The purpose has a key of its own; the cookie's name
+// is authenticated too, so that a value is worth nothing under another name.
+type sealer struct{ aead cipher.AEAD }
+
+func newSealer(secret []byte, purpose string) (*sealer, error) {
+	key, err := hkdf.Key(sha256.New, secret, nil, "ingress-auth proxy cookie v1: "+purpose, 32)
+	if err != nil {
+		return nil, fmt.Errorf("derive the key for the %s cookie: %w", purpose, err)
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, fmt.Errorf("make the cipher for the %s cookie: %w", purpose, err)
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		return nil, fmt.Errorf("make the cipher for the %s cookie: %w", purpose, err)
+	}
+	return &sealer{aead: aead}, nil
+}
+
+// The first plaintext byte says how the rest is stored.
+const (
+	storedPlain byte = iota
+	storedDeflated
+)
+
+// seal returns plaintext encrypted and in the base64url alphabet.
+func (s *sealer) seal(name string, plaintext []byte) string {
+	sealed := s.aead.Seal(nil, nil, pack(plaintext), []byte(name))
+	return base64.RawURLEncoding.EncodeToString(sealed)
+}
+
+// open returns the plaintext of a value that seal made for name.
+func (s *sealer) open(name, value string) ([]byte, error) {
+	sealed, err := base64.RawURLEncoding.Strict().DecodeString(value)
+	if err != nil {
+		return nil, errNotAuthentic
+	}
+	packed, err := s.aead.Open(nil, nil, sealed, []byte(name))
+	if err != nil {
+		return nil, errNotAuthentic
+	}
+	return unpack(packed)
+}
+
+func pack(plaintext []byte) []byte {
+	if len(plaintext) > compressAbove {
+		var b bytes.Buffer
+		b.WriteByte(storedDeflated)
+		// Neither call can fail: the level is valid and the buffer only grows.
+		w, _ := flate.NewWriter(&b, flate.BestCompression)
+		_, _ = w.Write(plaintext)
+		_ = w.Close()
+		if b.Len() <= len(plaintext) {
+			return b.Bytes()
+		}
+	}
+	return append([]byte{storedPlain}, plaintext...)
+}
+
+func unpack(packed []byte) ([]byte, error) {
+	if len(packed) == 0 {
+		return nil, errNotAuthentic
+	}
+	switch packed[0] {
+	case storedPlain:
+		return packed[1:], nil
+	case storedDeflated:
+		r := flate.NewReader(bytes.NewReader(packed[1:]))
+		plaintext, err := io.ReadAll(io.LimitReader(r, maxPlaintext+1))
+		if err != nil || len(plaintext) > maxPlaintext {
+			return nil, errNotAuthentic
+		}
+		return plaintext, nil
+	}
+	return nil, errNotAuthentic
+}
+
+// cookieSecret reads the secret from where the configuration says it is.
+func (c Config) cookieSecret() ([]byte, error) {
+	if c.CookieSecretFile == "" {
+		return decodeSecret(c.CookieSecret)
+	}
+	b, err := os.ReadFile(c.CookieSecretFile)
+	if err != nil {
+		return nil, fmt.Errorf("read --cookie-secret-file: %w", err)
+	}
+	secret, err := decodeSecret(string(b))
+	if err != nil {
+		// Editors end a file with a line end that is not part of the secret.
+		secret, err = decodeSecret(strings.TrimRight(string(b), "\r\n"))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the secret in --cookie-secret-file=%s %w", c.CookieSecretFile, err)
+	}
+	return secret, nil
+}
+
+// decodeSecret accepts 16, 24 or 32 bytes, raw or in base64 of either alphabet, padded or not. Base64 is tried first, as
+// oauth2-proxy does. The error continues a sentence that began with the setting's name and never quotes the secret.
+func decodeSecret(s string) ([]byte, error) {
+	secret := []byte(s)
+	unpadded := strings.TrimRight(s, "=")
+	for _, enc := range []*base64.Encoding{base64.RawURLEncoding, base64.RawStdEncoding} {
+		if b, err := enc.DecodeString(unpadded); err == nil && isKeyLength(len(b)) {
+			secret = b
+			break
+		}
+	}
+	if !isKeyLength(len(secret)) {
+		return nil, fmt.Errorf("has %d bytes: give 16, 24 or 32 random bytes, or their base64 (openssl rand -base64 32)", len(s))
+	}
+	distinct := map[byte]bool{}
+	for _, b := range secret {
+		distinct[b] = true
+	}
+	if len(distinct) < minDistinctBytes {
+		return nil, errors.New("repeats so few characters that it can be guessed: make a random one (openssl rand -base64 32)")
+	}
+	return secret, nil
+}
+
+func isKeyLength(n int) bool { return n == 16 || n == 24 || n == 32 }

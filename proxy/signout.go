@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package proxy
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// signOut deletes every part of the session cookie and goes to rd. With --oidc-end-session it goes there by way of the
+// identity provider, whose own session ends too (OpenID Connect RP-Initiated Logout §2).
+func (p *Proxy) signOut(w http.ResponseWriter, r *http.Request) {
+	redirect := p.requestedRedirect(r)
+	s, err := p.sessions.load(r)
+	setCookies(w, p.sessions.clear(r)...)
+	if err == nil {
+		p.log.Info("signed out", "subject", s.Subject, "requestId", requestID(r))
+	}
+	if p.cfg.EndSession {
+		if location := p.endSessionURL(r, s, redirect); location != "" {
+			redirectTo(w, location)
+			return
+		}
+	}
+	redirectTo(w, redirect)
+}
+
+// endSessionURL is "" when the identity provider offers no such endpoint or has not been reached.
+func (p *Proxy) endSessionURL(r *http.Request, s *session, redirect string) string {
+	idp := p.provider.current()
+	if idp == nil || idp.metadata.EndSession == "" {
+		return ""
+	}
+	u, err := url.Parse(idp.metadata.EndSession)
+	if err != nil {
+		return ""
+	}
+	if strings.HasPrefix(redirect, "/") {
+		redirect = p.origin(r) + redirect
+	}
+	query := u.Query()
+	query.Set("client_id", p.cfg.ClientID)
+	query.Set("post_logout_redirect_uri", redirect)
+	if s != nil && s.IDToken != "" {
+		query.Set("id_token_hint", s.IDToken)
+	}
+	u.RawQuery = query.Encode()
+	return u.String()
+}
