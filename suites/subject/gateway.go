@@ -77,3 +77,16 @@ type AdmissionError struct {
 func (e *AdmissionError) Error() string {
 	return fmt.Sprintf("the gateway refused route %q (HTTP %d): %s", e.Route, e.Code, e.Message)
 }
+
+// ReloadWatcher is a gateway that tells when it could not take a configuration.
+type ReloadWatcher interface {
+	// AwaitReloadFailure returns when the gateway has refused a configuration that is newer than the last call's.
+	AwaitReloadFailure(ctx context.Context, gateway string) error
+}
+
+// Reconfigurer is a gateway whose settings can be changed while it runs.
+type Reconfigurer interface {
+	// Reconfigure replaces the settings of the gateway of that name and returns a function that puts the old ones back and
+	// waits until they are in force.
+	Reconfigure(ctx context.Context, g GatewayConfig) (restore func(context.Context) error, err error)
+}

@@ -39,6 +39,7 @@ const (
 	FeatureCanary               Feature = "canary"                 // a second backend for part of a route's traffic
 	FeatureGRPC                 Feature = "grpc"                   // gRPC backends
 	FeatureClientCertificates   Feature = "client-certificates"    // mutual TLS with an error page
+	FeatureSettings             Feature = "gateway-settings"       // the gateway's settings can be changed while it runs
 	FeatureManifests            Feature = "manifests"              // routes are Kubernetes manifests
 	FeatureOldestSnippetWins    Feature = "oldest-snippet-wins"    // several routes may bring a server snippet for one host
 	FeatureInheritedErrorBypass Feature = "auth-location-inherits" // the auth request's location inherits gateway-wide error pages
