@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package report
+
+import (
+	"cmp"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ingress-auth/conformance/suites/contract"
+	"github.com/ingress-auth/conformance/suites/exchange"
+)
+
+var (
+	//go:embed html/report.html.tmpl
+	htmlTemplate string
+	//go:embed html/report.css
+	htmlStyle string
+	//go:embed html/report.js
+	htmlScript string
+)
+
+// opened is how many of the results that need attention stand open when the page is shown.
+const opened = 12
+
+// page is what the template shows.
+type page struct {
+	Document
+	Style    template.CSS
+	Script   template.JS
+	Policy   string
+	Headline string
+	// Lede is the sentence without the headline that it starts with.
+	Lede     string
+	Standing contract.Standing
+	Bar      []segment
+	Problems []Result
+	Others   []Result
+	Areas    []areaView
+	Roles    []rolePart
+	Levels   []contract.Level
+}
+
+type areaView struct {
+	contract.GroupCounts
+	Bar     []segment
+	Results []resultView
+}
+
+// segment is a stretch of a bar, in per cent of its width.
+type segment struct {
+	Standing contract.Standing
+	X, Width float64
+}
+
+type resultView struct {
+	Result
+	Open     bool
+	Findings []findingView
+	Evidence []Evidence
+}
+
+type findingView struct {
+	contract.Judged
+	Hops []hop
+}
+
+// hop is one exchange as it is read: who asked whom for what, and what came back.
+type hop struct {
+	From, To, Method, URL, Status, Offset, Took string
+	// Class is the first digit of the status and x, such as 3xx, or none.
+	Class             string
+	Request, Response string
+}
+
+// WriteHTML writes the document for people: one file that asks for nothing else, works without a server and, but for
+// filters and copying, without scripts. Its policy admits exactly its own style and script.
+func WriteHTML(w io.Writer, doc Document) error {
+	t, err := template.New("report").Funcs(template.FuncMap{
+		"look":     lookOf,
+		"red":      red,
+		"reason":   reason,
+		"plural":   plural,
+		"duration": duration,
+		"utc":      func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
+		"rfc3339":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"verdict":  func(v contract.Verdict) contract.Standing { return contract.Standing(v) },
+		"standing": contract.Standings,
+		"lower":    func(s contract.Level) string { return strings.ToLower(string(s)) },
+	}).Parse(htmlTemplate)
+	if err != nil {
+		return fmt.Errorf("reading the page template: %w", err)
+	}
+	return t.Execute(w, newPage(cleaned(doc)))
+}
+
+func newPage(doc Document) page {
+	return page{
+		Document: doc,
+		Style:    template.CSS(htmlStyle),
+		Script:   template.JS(htmlScript),
+		Policy: fmt.Sprintf("default-src 'none'; style-src '%s'; script-src '%s'; base-uri 'none'; form-action 'none'",
+			sourceHash(htmlStyle), sourceHash(htmlScript)),
+		Headline: headline(doc.Conclusion),
+		Lede:     lede(doc.Conclusion),
+		Standing: overall(doc.Conclusion),
+		Bar:      bar(doc.Conclusion.Counts),
+		Problems: withStanding(doc.Results, redStandings()...),
+		Others:   withStanding(doc.Results, contract.StandingWarn, contract.StandingKnown),
+		Areas:    areaViews(doc),
+		Roles:    roles(doc),
+		Levels:   contract.Levels(),
+	}
+}
+
+// sourceHash is the source expression of Content Security Policy level 3 that admits exactly this text.
+func sourceHash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+}
+
+func lede(c Conclusion) string {
+	rest, found := strings.CutPrefix(c.Sentence, headline(c)+": ")
+	if !found || rest == "" {
+		return c.Sentence
+	}
+	return strings.ToUpper(rest[:1]) + rest[1:]
+}
+
+// overall is the standing whose look the conclusion takes.
+func overall(c Conclusion) contract.Standing {
+	switch headline(c) {
+	case "Conformant":
+		return contract.StandingPass
+	case "Not conformant":
+		return contract.StandingFail
+	default:
+		return contract.StandingBlocked
+	}
+}
+
+func areaViews(doc Document) []areaView {
+	open := opened
+	var views []areaView
+	for _, a := range byArea(doc.Results) {
+		view := areaView{GroupCounts: contract.GroupCounts{Name: a.Name}}
+		if i := slices.IndexFunc(doc.Conclusion.ByArea, func(g contract.GroupCounts) bool { return g.Name == a.Name }); i >= 0 {
+			view.GroupCounts = doc.Conclusion.ByArea[i]
+		}
+		view.Bar = bar(view.Counts)
+		for _, r := range a.Results {
+			v := newResultView(r, doc.Evidence)
+			v.Open = red(r.Standing) && open > 0
+			if v.Open {
+				open--
+			}
+			view.Results = append(view.Results, v)
+		}
+		views = append(views, view)
+	}
+	return views
+}
+
+// bar lays the counts of an area side by side, what holds first.
+func bar(c contract.Counts) []segment {
+	var segments []segment
+	x := 0.0
+	for _, s := range slices.Backward(contract.Standings()) {
+		if n := c.Of(s); n > 0 && c.Total > 0 {
+			width := 100 * float64(n) / float64(c.Total)
+			segments = append(segments, segment{Standing: s, X: x, Width: width})
+			x += width
+		}
+	}
+	return segments
+}
+
+func newResultView(r Result, evidence []Evidence) resultView {
+	view := resultView{Result: r}
+	for _, f := range r.Findings {
+		view.Findings = append(view.Findings, findingView{Judged: f, Hops: hops(f.Exchanges)})
+	}
+	for _, e := range evidence {
+		if e.Requirement == r.ID {
+			view.Evidence = append(view.Evidence, e)
+		}
+	}
+	return view
+}
+
+func hops(exchanges []exchange.Exchange) []hop {
+	var list []hop
+	for _, e := range exchanges {
+		h := hop{
+			From: string(e.From), To: string(e.To), Method: e.Method, URL: e.URL, Status: hopStatus(e), Class: "none",
+			Offset: fmt.Sprintf("%+.3f s", e.Time.Sub(exchanges[0].Time).Seconds()), Took: duration(e.Took),
+			Request:  message(e.Method+" "+e.URL, e.RequestHeader, e.RequestBodyBytes, ""),
+			Response: message(strings.TrimSpace(fmt.Sprintf("%s %s", hopStatus(e), http.StatusText(e.Status))), e.ResponseHeader, e.ResponseBodyBytes, e.Body),
+		}
+		if e.Status >= 100 && e.Status < 600 {
+			h.Class = fmt.Sprintf("%dxx", e.Status/100)
+		}
+		list = append(list, h)
+	}
+	return list
+}
+
+// message writes a request or response as it is read on the wire: first line, headers in order, body.
+func message(first string, header http.Header, bodyBytes int64, body string) string {
+	var b strings.Builder
+	b.WriteString(first + "\n")
+	names := make([]string, 0, len(header))
+	for name := range header {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, func(a, b string) int { return cmp.Compare(strings.ToLower(a), strings.ToLower(b)) })
+	for _, name := range names {
+		for _, value := range header[name] {
+			fmt.Fprintf(&b, "%s: %s\n", name, value)
+		}
+	}
+	if bodyBytes > 0 {
+		fmt.Fprintf(&b, "\n[%d %s]", bodyBytes, plural(int(bodyBytes), "byte", "bytes"))
+	}
+	if body != "" {
+		b.WriteString("\n" + body)
+	}
+	return strings.TrimRight(b.String(), "\n")
+}

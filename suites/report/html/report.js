@@ -1,0 +1,97 @@
+"use strict";
+(() => {
+  const $ = (id) => document.getElementById(id);
+  const results = [...document.querySelectorAll("details.result")];
+  const groups = [...document.querySelectorAll("section.area")];
+  const chips = [...document.querySelectorAll(".chip")];
+  const text = $("f-text"), area = $("f-area"), level = $("f-level"), shown = $("shown"), none = $("none");
+  const words = results.map((r) => r.querySelector(".what").textContent.toLowerCase() + " " + r.parentElement.dataset.area);
+
+  const filter = () => {
+    const standings = chips.filter((c) => c.getAttribute("aria-pressed") === "true").map((c) => c.dataset.standing);
+    const wanted = text.value.toLowerCase().split(/\s+/).filter(Boolean);
+    let n = 0;
+    results.forEach((r, i) => {
+      const fits = (!standings.length || standings.includes(r.dataset.standing)) &&
+        (!area.value || r.parentElement.dataset.area === area.value) &&
+        (!level.value || r.dataset.level === level.value) &&
+        wanted.every((w) => words[i].includes(w));
+      r.hidden = !fits;
+      if (fits) n++;
+    });
+    groups.forEach((g) => { g.hidden = !g.querySelector("details.result:not([hidden])"); });
+    shown.textContent = n === results.length ? String(n) : n + " of " + results.length;
+    none.hidden = n > 0 || !results.length;
+  };
+  const reset = () => {
+    text.value = area.value = level.value = "";
+    chips.forEach((c) => c.setAttribute("aria-pressed", "false"));
+    filter();
+  };
+
+  chips.forEach((c) => c.addEventListener("click", () => {
+    c.setAttribute("aria-pressed", String(c.getAttribute("aria-pressed") !== "true"));
+    filter();
+  }));
+  text.addEventListener("input", filter);
+  area.addEventListener("change", filter);
+  level.addEventListener("change", filter);
+  $("filters").addEventListener("submit", (e) => e.preventDefault());
+  $("reset").addEventListener("click", () => { reset(); text.focus(); });
+  $("filters").hidden = false;
+  reset();
+
+  // A link to a requirement opens it, even when a filter hides it.
+  const follow = () => {
+    let id = "";
+    try { id = decodeURIComponent(location.hash.slice(1)); } catch { return; }
+    const target = id && $(id);
+    if (!target) return;
+    if (target.matches("details.result")) target.open = true;
+    if (target.closest("[hidden]")) reset();
+    target.scrollIntoView({ block: "start", behavior: "instant" });
+    const focusable = target.querySelector("summary");
+    if (focusable) focusable.focus({ preventScroll: true });
+  };
+  addEventListener("hashchange", follow);
+  follow();
+
+  document.addEventListener("keydown", (e) => {
+    const typing = e.target.matches("input, select, textarea");
+    if (e.ctrlKey || e.metaKey || e.altKey) return;
+    if (e.key === "/" && !typing) { e.preventDefault(); text.focus(); }
+    if (e.key === "Escape" && typing) { reset(); e.target.blur(); }
+    if ((e.key === "j" || e.key === "k") && !typing) {
+      const visible = results.filter((r) => !r.hidden);
+      const at = visible.findIndex((r) => r.contains(document.activeElement));
+      const next = visible[at < 0 ? 0 : at + (e.key === "j" ? 1 : -1)];
+      if (next) next.querySelector("summary").focus();
+    }
+  });
+
+  const select = (node) => {
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    getSelection().removeAllRanges();
+    getSelection().addRange(range);
+  };
+  document.querySelectorAll(".copy").forEach((b) => {
+    b.hidden = false;
+    b.addEventListener("click", async () => {
+      const code = b.previousElementSibling;
+      let done = false;
+      try { await navigator.clipboard.writeText(code.textContent); done = true; }
+      catch { select(code); done = document.execCommand("copy"); }
+      b.textContent = done ? "Copied" : "Selected";
+      setTimeout(() => { b.textContent = "Copy"; }, 1500);
+    });
+  });
+
+  // On paper everything that is not a pass is open.
+  let closed = [];
+  addEventListener("beforeprint", () => {
+    closed = results.filter((r) => !r.open && !r.hidden && r.dataset.standing !== "pass" && r.dataset.standing !== "not-applicable");
+    closed.forEach((r) => { r.open = true; });
+  });
+  addEventListener("afterprint", () => { closed.forEach((r) => { r.open = false; }); });
+})();
