@@ -90,7 +90,7 @@ func newStore(l Lifetimes) *store {
 		lifetimes:    l,
 		transactions: newTable[*transaction](l.Login, maxTransactions),
 		// A code is remembered for longer than it is valid, so that a late replay still revokes what it gave.
-		codes:         newTable[*authorizationCode](l.Code + l.RefreshToken, maxEntries),
+		codes:         newTable[*authorizationCode](l.Code+l.RefreshToken, maxEntries),
 		accessTokens:  newTable[*accessToken](l.AccessToken, maxEntries),
 		refreshTokens: newTable[*refreshToken](l.RefreshToken, maxEntries),
 		sessions:      newTable[*session](l.Session, maxEntries),
