@@ -44,6 +44,7 @@ type Instance struct {
 	process    *Process
 	generation int
 	loadedAt   int // position in the log when the current generation was handed over
+	refused    int // the newest generation that AwaitRefusal has told of
 	workers    workers
 }
 
@@ -215,6 +216,38 @@ func (i *Instance) refusal(ended bool) error {
 // addressInUse says whether another program took a port that was free before.
 func (e *ConfigError) addressInUse() bool {
 	return strings.Contains(e.Message, "Address already in use") || strings.Contains(e.Message, "still could not bind")
+}
+
+// AwaitRefusal returns when nginx, running on, has refused the configuration that was loaded last, and that is newer than
+// the one of the last call. The refusal is the first result.
+func (i *Instance) AwaitRefusal(ctx context.Context) (*ConfigError, error) {
+	for {
+		refused, changed := i.newRefusal()
+		if refused != nil {
+			return refused, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("wait for nginx to refuse a configuration: %w", ctx.Err())
+		}
+	}
+}
+
+func (i *Instance) newRefusal() (*ConfigError, <-chan struct{}) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	lines, _, changed := i.log.Since(i.loadedAt)
+	if i.generation <= i.refused {
+		return nil, changed
+	}
+	for _, line := range lines {
+		if refused := parseRefusal(line, i.dir, i.Config()); refused != nil {
+			i.refused = i.generation
+			return refused, changed
+		}
+	}
+	return nil, changed
 }
 
 // AddressInUse says whether err is nginx's complaint that a port was taken in the meantime.

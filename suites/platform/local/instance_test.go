@@ -132,6 +132,14 @@ func TestInstanceRefusesABadConfiguration(t *testing.T) {
 		if got := get(t, http.DefaultClient, "http://"+addr+"/"); got != "good %2F" {
 			t.Errorf("got %q, want the earlier configuration's answer", got)
 		}
+		if _, err := i.AwaitRefusal(deadline(t)); err != nil {
+			t.Error(err)
+		}
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := i.AwaitRefusal(ended); !errors.Is(err, context.Canceled) {
+			t.Errorf("the same refusal was told of twice: %v", err)
+		}
 	})
 	t.Run("and recovers", func(t *testing.T) {
 		if err := i.Load(t.Context(), serverBlock(addr, "again")); err != nil {
