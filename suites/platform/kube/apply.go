@@ -202,3 +202,41 @@ func IsWebhookUnavailable(err error) bool {
 	code, message, ok := Refusal(err)
 	return ok && code == 500 && strings.Contains(message, "failed calling webhook")
 }
+
+// Same tells whether the cluster's object holds what Apply would bring. An object that is not there (nil) does not.
+func Same(inCluster, wanted *Object) (bool, error) {
+	if inCluster == nil {
+		return false, nil
+	}
+	prepared, err := prepare(wanted)
+	if err != nil {
+		return false, err
+	}
+	return sameContent(inCluster, prepared), nil
+}
+
+// Put creates the object as it is, or replaces it, and refuses fields that its kind does not have, as kubectl apply does.
+func (c *Client) Put(ctx context.Context, object *Object, dryRun bool) error {
+	resource, err := c.resource(ctx, object.GroupVersionKind(), object.GetNamespace())
+	if err != nil {
+		return err
+	}
+	var dry []string
+	if dryRun {
+		dry = []string{metav1.DryRunAll}
+	}
+	_, err = resource.Create(ctx, object, metav1.CreateOptions{FieldManager: Manager, FieldValidation: metav1.FieldValidationStrict, DryRun: dry})
+	if apierrors.IsAlreadyExists(err) {
+		replacement := object.DeepCopy()
+		old, getErr := resource.Get(ctx, object.GetName(), metav1.GetOptions{})
+		if getErr != nil {
+			return fmt.Errorf("replace %s: %w", ref(object.GetKind(), object.GetNamespace(), object.GetName()), getErr)
+		}
+		replacement.SetResourceVersion(old.GetResourceVersion())
+		_, err = resource.Update(ctx, replacement, metav1.UpdateOptions{FieldManager: Manager, FieldValidation: metav1.FieldValidationStrict, DryRun: dry})
+	}
+	if err != nil {
+		return fmt.Errorf("apply %s: %w", ref(object.GetKind(), object.GetNamespace(), object.GetName()), err)
+	}
+	return nil
+}

@@ -7,6 +7,7 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -115,7 +116,7 @@ func (c *Client) resource(ctx context.Context, gvk schema.GroupVersionKind, name
 	}
 	kind, ok := kinds[gvk.Kind]
 	if !ok {
-		return nil, fmt.Errorf("the cluster knows no kind %s in %s", gvk.Kind, gvk.GroupVersion())
+		return nil, &NoKindError{gvk}
 	}
 	resource := c.dynamic.Resource(gvk.GroupVersion().WithResource(kind.Name))
 	if !kind.Namespaced || namespace == "" {
@@ -136,7 +137,12 @@ func (c *Client) kindsOf(ctx context.Context, gv schema.GroupVersion) (map[strin
 		path = "/api/" + gv.Version
 	}
 	var list metav1.APIResourceList
-	if err := c.getJSON(ctx, path, &list); err != nil {
+	err := c.getJSON(ctx, path, &list)
+	var status *statusError
+	if errors.As(err, &status) && status.code == http.StatusNotFound {
+		return nil, nil // the group version is not served, so it has no kinds
+	}
+	if err != nil {
 		return nil, fmt.Errorf("ask the cluster which kinds %s has: %w", gv, err)
 	}
 	kinds := make(map[string]metav1.APIResource, len(list.APIResources))
@@ -154,4 +160,12 @@ func ref(kind, namespace, name string) string {
 		return kind + " " + name
 	}
 	return kind + " " + namespace + "/" + name
+}
+
+// NoKindError says that the cluster does not serve a kind, or not in that version.
+type NoKindError struct{ Kind schema.GroupVersionKind }
+
+// Error implements error, in the words kubectl has for it.
+func (e *NoKindError) Error() string {
+	return fmt.Sprintf("no matches for kind %q in version %q", e.Kind.Kind, e.Kind.GroupVersion())
 }

@@ -36,11 +36,25 @@ func (c *Client) Version(ctx context.Context) (string, error) {
 	return v.GitVersion, nil
 }
 
-// PodLogs fetches what a container wrote so far; with previous, what it wrote before its last restart.
-func (c *Client) PodLogs(ctx context.Context, namespace, pod, container string, previous bool) ([]byte, error) {
-	query := url.Values{"container": {container}}
-	if previous {
+// LogOptions say which part of a log is wanted, and how.
+type LogOptions struct {
+	// Previous asks for what the container wrote before its last restart.
+	Previous bool
+	// Timestamps puts the time (RFC 3339, nanoseconds) and a space before each line.
+	Timestamps bool
+}
+
+// PodLogs fetches what a container wrote so far. Container may be "" where the pod has one only.
+func (c *Client) PodLogs(ctx context.Context, namespace, pod, container string, options LogOptions) ([]byte, error) {
+	query := url.Values{}
+	if container != "" {
+		query.Set("container", container)
+	}
+	if options.Previous {
 		query.Set("previous", "true")
+	}
+	if options.Timestamps {
+		query.Set("timestamps", "true")
 	}
 	body, err := c.getRaw(ctx, fmt.Sprintf("/api/v1/namespaces/%s/pods/%s/log", namespace, pod), query)
 	if err != nil {
@@ -124,9 +138,20 @@ func (c *Client) getRaw(ctx context.Context, path string, query url.Values) ([]b
 		return nil, err
 	}
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the API server answered %s: %s", response.Status, statusMessage(body))
+		return nil, &statusError{code: response.StatusCode, message: statusMessage(body)}
 	}
 	return body, nil
+}
+
+// statusError is an answer of the API server to a raw request that is not 200.
+type statusError struct {
+	code    int
+	message string
+}
+
+// Error implements error.
+func (e *statusError) Error() string {
+	return fmt.Sprintf("the API server answered %d: %s", e.code, e.message)
 }
 
 // statusMessage is the message of a Kubernetes Status, or the beginning of a body that is none.

@@ -1,0 +1,445 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package subject
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/rest"
+
+	"github.com/ingress-auth/conformance/suites/exchange"
+	"github.com/ingress-auth/conformance/suites/platform"
+	"github.com/ingress-auth/conformance/suites/platform/images"
+	"github.com/ingress-auth/conformance/suites/platform/kube"
+	"github.com/ingress-auth/conformance/suites/standin"
+)
+
+// KindImages are the images of the parts, as the node knows them.
+type KindImages struct {
+	// Node is the Kubernetes node, for the report only.
+	Node images.Built
+	// The others are deployed.
+	IngressNginx, Proxy, MockIdP, Standin images.Built
+}
+
+// KindOptions say what NewKind assembles, and where.
+type KindOptions struct {
+	// RESTConfig reaches the cluster's API server.
+	RESTConfig *rest.Config
+	// NodePort tells where a port of the node (see KindNodePorts) is published on loopback: "127.0.0.1:43211".
+	NodePort func(port int) (addr string, ok bool)
+	// Images are in the node already.
+	Images KindImages
+	// Gateways are the controllers to deploy; one is called MainGateway. Their order gives them their ports.
+	Gateways []GatewayConfig
+	// Manifests is the fixtures folder (fixtures.FS).
+	Manifests fs.FS
+	// Attach uses what another process of the same run has deployed, and changes nothing.
+	Attach bool
+	// Redactor hides secrets in what Evidence writes, and learns the secrets of this cluster.
+	Redactor *exchange.Redactor
+	// Progress is told what was done, in a few words; nil is silence. It may be called from several goroutines.
+	Progress func(what string)
+	// Now tells the time; nil is time.Now.
+	Now func() time.Time
+	// Patience bounds the wait for everything to be up; 0 is three minutes.
+	Patience time.Duration
+}
+
+// kindSubject is a subject in a cluster.
+type kindSubject struct {
+	options   KindOptions
+	kube      *kube.Client
+	gateway   *IngressNginx
+	manifests kindManifests
+	started   time.Time
+}
+
+// NewKind assembles the subject in a cluster: ingress-nginx, the reference proxy, the mock identity provider and the
+// stand-ins. What the cluster has already with the same content is left alone, so that a second call is quick. It returns
+// when the identity provider answers through the gateway, every proxy has found it, and the stand-ins answer.
+func NewKind(ctx context.Context, o KindOptions) (*Subject, error) {
+	s, err := newKindSubject(o)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.assemble(ctx); err != nil {
+		return nil, err
+	}
+	return s.subject(ctx)
+}
+
+func newKindSubject(o KindOptions) (*kindSubject, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Progress == nil {
+		o.Progress = func(string) {}
+	}
+	if o.Redactor == nil {
+		o.Redactor = exchange.NewRedactor()
+	}
+	if o.Patience == 0 {
+		o.Patience = 3 * time.Minute
+	}
+	configs, ports := map[string]GatewayConfig{}, map[string]int{}
+	for i, g := range o.Gateways {
+		if _, twice := configs[g.Name]; twice {
+			return nil, fmt.Errorf("two gateways are named %q", g.Name)
+		}
+		configs[g.Name] = g
+		ports[g.Name+" http"] = firstHTTPNodePort + i
+		if g.TLS {
+			ports[g.Name+" https"] = firstHTTPSNodePort + i
+		}
+	}
+	if main, ok := configs[MainGateway]; !ok || !main.TLS {
+		return nil, fmt.Errorf("a gateway named %q with TLS is needed: it serves the sign-in pages", MainGateway)
+	}
+	for name, port := range ports {
+		if _, ok := o.NodePort(port); !ok {
+			return nil, &platform.NotReadyError{
+				What: "the cluster was created for other gateways",
+				Why:  fmt.Sprintf("it does not publish port %d of its node, which %s needs", port, name),
+				Do:   "delete it with make down and run again",
+			}
+		}
+	}
+	client, err := kube.New(o.RESTConfig)
+	if err != nil {
+		return nil, err
+	}
+	return &kindSubject{
+		options: o, kube: client, started: o.Now(),
+		gateway: &IngressNginx{
+			kube: client, placeholders: kindPlaceholders(), gateways: configs, warm: warmServices(),
+			addr: func(gateway, scheme string) (string, bool) {
+				port, ok := ports[gateway+" "+scheme]
+				if !ok {
+					return "", false
+				}
+				return o.NodePort(port)
+			},
+			hosts: map[string]string{}, changed: map[string]time.Time{},
+		},
+		manifests: kindManifests{files: o.Manifests, images: o.Images, expand: kindPlaceholders()},
+	}, nil
+}
+
+func (s *kindSubject) progress(format string, args ...any) {
+	elapsed := s.options.Now().Sub(s.started).Round(100 * time.Millisecond)
+	s.options.Progress(fmt.Sprintf(format, args...) + fmt.Sprintf(" (%s)", elapsed))
+}
+
+// assemble deploys everything and waits until it is observed to work.
+func (s *kindSubject) assemble(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.options.Patience)
+	defer cancel()
+	if err := s.loadMaterial(ctx); err != nil {
+		return err
+	}
+	if s.options.Attach {
+		return s.gateway.learn(ctx)
+	}
+	if err := s.deploy(ctx); err != nil {
+		return err
+	}
+	if err := s.clearDisposable(ctx); err != nil {
+		return err
+	}
+	return s.observe(ctx)
+}
+
+func (s *kindSubject) loadMaterial(ctx context.Context) error {
+	namespaces, err := s.manifests.namespaces()
+	if err != nil {
+		return err
+	}
+	if !s.options.Attach {
+		if _, err := s.kube.Apply(ctx, namespaces, kube.ApplyOptions{SkipUnchanged: true}); err != nil {
+			return fmt.Errorf("make namespaces: %w", err)
+		}
+	}
+	m, err := loadMaterial(ctx, s.kube, s.options.Now)
+	if err != nil {
+		return err
+	}
+	s.manifests.material = m
+	s.options.Redactor.Hide("client-secret", m.clientSecret)
+	s.options.Redactor.Hide("cookie-secret", m.cookieSecret)
+	return nil
+}
+
+// deploy applies all manifests. Deployments come last: what they mount and ask for is then there, and nothing has to be
+// tried twice.
+func (s *kindSubject) deploy(ctx context.Context) error {
+	parts, err := s.manifests.parts()
+	if err != nil {
+		return err
+	}
+	gateways, err := s.manifests.gateways(s.options.Gateways)
+	if err != nil {
+		return err
+	}
+	var workloads, others []*kube.Object
+	for _, object := range append(parts, gateways...) {
+		if object.GroupVersionKind() == kube.Deployment {
+			workloads = append(workloads, object)
+		} else {
+			others = append(others, object)
+		}
+	}
+	changed := 0
+	for _, wave := range [][]*kube.Object{others, workloads} {
+		applied, err := s.kube.Apply(ctx, wave, kube.ApplyOptions{SkipUnchanged: true})
+		if err != nil {
+			return fmt.Errorf("deploy the subject: %w", err)
+		}
+		for _, a := range applied {
+			if a.Changed {
+				changed++
+			}
+		}
+	}
+	s.progress("%d of %d objects applied", changed, len(workloads)+len(others))
+	return nil
+}
+
+// clearDisposable removes what an interrupted run may have left on the gateways that checks break.
+func (s *kindSubject) clearDisposable(ctx context.Context) error {
+	present, err := s.gateway.present(ctx)
+	if err != nil {
+		return err
+	}
+	for name, object := range present {
+		for _, g := range s.options.Gateways {
+			if g.Disposable && classOf(object) == ingressClass(g.Name) && object.GetLabels()[labelWitness] == "" {
+				if err := s.kube.Delete(ctx, kube.Ingress, RouteNamespace, name); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// observe waits until everything is seen to work. Parts that run are waited for together.
+func (s *kindSubject) observe(ctx context.Context) error {
+	workloads := []string{"standin", "mockidp"}
+	for _, service := range AuthServices() {
+		workloads = append(workloads, service.Name)
+	}
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		if err := s.awaitDeployments(groupCtx, RouteNamespace, workloads); err != nil {
+			return err
+		}
+		s.progress("stand-ins, identity provider and %d auth services ready", len(AuthServices()))
+		return nil
+	})
+	group.Go(func() error {
+		var names []string
+		for _, g := range s.options.Gateways {
+			names = append(names, g.Name)
+		}
+		if err := s.awaitDeployments(groupCtx, GatewayNamespace, names); err != nil {
+			return err
+		}
+		s.progress("%d gateways ready", len(names))
+		return nil
+	})
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if err := s.gateway.Expose(ctx, publicRoutes()); err != nil {
+		return fmt.Errorf("expose the sign-in pages: %w", err)
+	}
+	var all []string
+	for _, g := range s.options.Gateways {
+		all = append(all, g.Name)
+	}
+	if err := s.gateway.settle(ctx, all); err != nil {
+		return err
+	}
+	s.progress("gateways serve")
+	if err := s.probe(ctx); err != nil {
+		return err
+	}
+	s.progress("sign-in pages answer through the gateway")
+	return nil
+}
+
+// awaitDeployments waits until each Deployment's newest generation is available.
+func (s *kindSubject) awaitDeployments(ctx context.Context, namespace string, names []string) error {
+	return kube.WaitFor(ctx, "the deployments in namespace "+namespace, func(ctx context.Context) (bool, string, error) {
+		items, err := s.kube.List(ctx, kube.Deployment, namespace, "")
+		if err != nil {
+			return false, err.Error(), nil
+		}
+		ready := map[string]bool{}
+		for i := range items {
+			ready[items[i].GetName()] = isAvailable(&items[i])
+		}
+		var waiting []string
+		for _, name := range names {
+			if !ready[name] {
+				waiting = append(waiting, name)
+			}
+		}
+		return len(waiting) == 0, "not ready: " + strings.Join(waiting, ", "), nil
+	})
+}
+
+func isAvailable(deployment *kube.Object) bool {
+	status, _ := deployment.Object["status"].(map[string]any)
+	number := func(name string) int64 {
+		n, _ := status[name].(int64)
+		return n
+	}
+	return number("observedGeneration") >= deployment.GetGeneration() && number("updatedReplicas") == 1 &&
+		number("availableReplicas") == 1 && number("replicas") == 1
+}
+
+// probe asks, as the browser will, for what every check needs.
+func (s *kindSubject) probe(ctx context.Context) error {
+	client := s.browser()
+	group, groupCtx := errgroup.WithContext(ctx)
+	for _, r := range publicRoutes() {
+		target := publicURL(r.HostLabel()) + r.Probe
+		group.Go(func() error {
+			return kube.WaitFor(groupCtx, "an answer from "+target, func(ctx context.Context) (bool, string, error) {
+				request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+				if err != nil {
+					return false, "", err
+				}
+				response, err := client.Do(request)
+				if err != nil {
+					return false, err.Error(), nil
+				}
+				defer response.Body.Close()
+				return response.StatusCode == http.StatusOK, "HTTP " + response.Status, nil
+			})
+		})
+	}
+	group.Go(func() error {
+		control := s.recorder()
+		return kube.WaitFor(groupCtx, "the stand-ins' control endpoint", func(ctx context.Context) (bool, string, error) {
+			if err := control.Healthy(ctx); err != nil {
+				return false, err.Error(), nil
+			}
+			return true, "", nil
+		})
+	})
+	return group.Wait()
+}
+
+// browser is a client that resolves hosts as the checks' browser does.
+func (s *kindSubject) browser() *http.Client {
+	dialer := &net.Dialer{Timeout: 5 * time.Second}
+	transport := &http.Transport{
+		TLSClientConfig: tlsConfig(s.manifests.material.authority.Pool()),
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			host, _, err := net.SplitHostPort(address)
+			if err != nil {
+				return nil, err
+			}
+			addr, ok := s.resolve("https", host)
+			if !ok {
+				return nil, fmt.Errorf("no gateway serves %s", host)
+			}
+			return dialer.DialContext(ctx, network, addr)
+		},
+		DisableKeepAlives: true,
+	}
+	return &http.Client{
+		Transport: transport, Timeout: 10 * time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+func (s *kindSubject) recorder() standin.Client {
+	return standin.Client{BaseURL: "http://standin-control", Transport: s.kube.ServiceTransport(RouteNamespace, "standin-control", "http")}
+}
+
+// resolveTimeout bounds the look into the cluster for a host that nobody announced.
+const resolveTimeout = 5 * time.Second
+
+// resolve implements Subject.Resolve.
+func (s *kindSubject) resolve(scheme, host string) (string, bool) {
+	gateway, ok := s.gateway.GatewayOf(host)
+	if !ok {
+		// Perhaps a manifest brought it, or another process of this run.
+		ctx, cancel := context.WithTimeout(context.Background(), resolveTimeout)
+		defer cancel()
+		if err := s.gateway.learn(ctx); err != nil {
+			return "", false
+		}
+		if gateway, ok = s.gateway.GatewayOf(host); !ok {
+			return "", false
+		}
+	}
+	return s.gateway.addr(gateway, scheme)
+}
+
+func (s *kindSubject) subject(ctx context.Context) (*Subject, error) {
+	controller, err := s.controllerVersions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	kubernetes, err := s.kube.Version(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Subject{
+		Platform:       "kind",
+		Gateway:        s.gateway,
+		GatewayName:    "ingress-nginx",
+		GatewayVersion: strings.TrimPrefix(controller.release, "v"),
+		Missing:        map[Feature]string{},
+		Resolve:        s.resolve,
+		Roots:          s.manifests.material.authority.Pool(),
+		Recorder:       s.recorder(),
+		Parts:          s.parts(controller, kubernetes),
+		Mint:           s.mint,
+		Evidence:       s.evidence,
+		Close:          func(context.Context) error { return nil }, // the cluster is its creator's
+	}, nil
+}
+
+// mint implements Subject.Mint by the identity provider's test endpoint.
+func (s *kindSubject) mint(ctx context.Context, user string, expiresIn time.Duration, audience string) (string, error) {
+	body, err := json.Marshal(map[string]any{
+		"user": user, "client_id": oidcClient, "expires_in": int64(expiresIn / time.Second), "audience": audience,
+	})
+	if err != nil {
+		return "", err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://mockidp/test/mint", bytes.NewReader(body))
+	if err != nil {
+		return "", err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	response, err := s.kube.ServiceTransport(RouteNamespace, "mockidp", "http").RoundTrip(request)
+	if err != nil {
+		return "", fmt.Errorf("mint an ID token for %s: %w", user, err)
+	}
+	defer response.Body.Close()
+	var answer struct {
+		IDToken string `json:"id_token"`
+	}
+	err = json.NewDecoder(io.LimitReader(response.Body, 1<<20)).Decode(&answer)
+	if response.StatusCode != http.StatusOK || err != nil || answer.IDToken == "" {
+		return "", fmt.Errorf("mint an ID token for %s: the identity provider answered %s", user, response.Status)
+	}
+	return answer.IDToken, nil
+}

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package subject
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"text/template"
+
+	"github.com/ingress-auth/conformance/suites/platform/kube"
+)
+
+// Node ports of the gateways: kind publishes them on loopback. There is room for a hundred gateways.
+const (
+	firstHTTPNodePort  = 30100
+	firstHTTPSNodePort = 30200
+)
+
+// KindNodePorts lists the ports of the node that a cluster for these gateways has to publish.
+func KindNodePorts(gateways []GatewayConfig) []int {
+	var ports []int
+	for i, g := range gateways {
+		ports = append(ports, firstHTTPNodePort+i)
+		if g.TLS {
+			ports = append(ports, firstHTTPSNodePort+i)
+		}
+	}
+	return ports
+}
+
+// standinServices are the Services of the stand-in and the container port each leads to. The canary is the echo backend
+// under another name, so that it is a second upstream.
+var standinServices = []struct{ Name, Port string }{
+	{"standin", "auth"}, {"echo", "backend"}, {"canary", "backend"},
+	{"error-x-code", "x-code"}, {"error-always-200", "always-200"}, {"error-not-found", "not-found"},
+}
+
+const (
+	idpHost        = "idp"
+	idpBackchannel = "http://mockidp." + RouteNamespace + ".svc.cluster.local:8080"
+	oidcClient     = "ingress-auth"
+)
+
+func serviceURL(name string) string {
+	return "http://" + name + "." + RouteNamespace + ".svc.cluster.local"
+}
+
+func publicURL(host string) string { return "https://" + host + "." + Domain }
+
+// kindPlaceholders are what routes may name, as gateways in the cluster reach it. Names are fully qualified, because
+// nginx's resolver knows no search domains.
+func kindPlaceholders() placeholders {
+	values := map[string]string{
+		"standin": serviceURL("standin"), "backend": serviceURL("echo"), "refused": serviceURL("refused"),
+		"unresolvable": serviceURL("unresolvable"), // no such Service: the cluster's DNS says so at once
+		"auth":         publicURL(AuthServices()[0].Host),
+		"domain":       Domain,
+		"client-ca":    RouteNamespace + "/client-ca",
+	}
+	for _, service := range AuthServices() {
+		values[service.Name] = serviceURL(service.Name)
+	}
+	return newPlaceholders(values)
+}
+
+// publicRoutes are the routes by which the browser reaches the identity provider and the sign-in pages.
+func publicRoutes() []Route {
+	routes := []Route{{Name: idpHost, TLS: true, Backend: "idp", Probe: "/.well-known/openid-configuration"}}
+	for _, service := range AuthServices() {
+		routes = append(routes, Route{Name: service.Host, TLS: true, Backend: service.Name, Probe: "/ping"})
+	}
+	return routes
+}
+
+// warmServices are all Services a route may have as its backend.
+func warmServices() []string {
+	services := []string{"echo", "canary", "standin", "mockidp"}
+	for _, service := range AuthServices() {
+		services = append(services, service.Name)
+	}
+	return services
+}
+
+// authServiceArgs are the flags of one variant of the proxy. What the variant says itself comes instead of the default.
+func authServiceArgs(service AuthService, p placeholders) []string {
+	args := []string{
+		"--http-address=0.0.0.0:4180",
+		"--oidc-issuer-url=" + publicURL(idpHost),
+		"--oidc-discovery-url=" + idpBackchannel + "/.well-known/openid-configuration",
+		"--client-id=" + oidcClient,
+		"--client-secret-file=/secrets/client-secret",
+		"--cookie-secret-file=/secrets/cookie-secret",
+		"--cookie-domain=." + Domain,
+		"--whitelist-domain=." + Domain,
+		"--redirect-url=" + publicURL(service.Host) + "/oauth2/callback",
+		"--scope=openid email profile groups",
+		"--email-domain=*",
+		"--set-xauthrequest",
+		"--skip-jwt-bearer-tokens",
+		"--reverse-proxy",
+	}
+	args = slices.DeleteFunc(args, func(base string) bool {
+		return slices.ContainsFunc(service.Args, func(own string) bool { return flagName(own) == flagName(base) })
+	})
+	for _, own := range service.Args {
+		args = append(args, p.expand(own))
+	}
+	return args
+}
+
+func flagName(arg string) string {
+	name, _, _ := strings.Cut(arg, "=")
+	return name
+}
+
+// kindManifests renders everything a cluster gets.
+type kindManifests struct {
+	files    fs.FS
+	images   KindImages
+	material *material
+	expand   placeholders
+}
+
+type certificate struct{ Cert, Key string }
+
+// namespaces has to be there before the material can be kept.
+func (k kindManifests) namespaces() ([]*kube.Object, error) {
+	return k.render("namespaces.yaml", map[string]any{"GatewayNamespace": GatewayNamespace, "Namespace": RouteNamespace})
+}
+
+// parts are the auth services, the identity provider and the stand-ins.
+func (k kindManifests) parts() ([]*kube.Object, error) {
+	var hosts []string
+	for _, service := range AuthServices() {
+		hosts = append(hosts, service.Host+"."+Domain)
+	}
+	config, err := k.text("idp.yaml", map[string]any{
+		"Issuer": publicURL(idpHost), "Backchannel": idpBackchannel, "ClientSecret": k.material.clientSecret, "AuthHosts": hosts,
+	})
+	if err != nil {
+		return nil, err
+	}
+	objects, err := k.render("standin.yaml", map[string]any{"StandinServices": standinServices})
+	if err != nil {
+		return nil, err
+	}
+	more, err := k.render("mockidp.yaml", map[string]any{"IdPConfig": config, "SettingsHash": hashOf(config)})
+	if err != nil {
+		return nil, err
+	}
+	objects = append(objects, more...)
+	for _, service := range AuthServices() {
+		more, err := k.render("auth-service.yaml", map[string]any{
+			"Name": service.Name, "Args": authServiceArgs(service, k.expand),
+			"ClientSecret": k.material.clientSecret, "CookieSecret": k.material.cookieSecret,
+		})
+		if err != nil {
+			return nil, err
+		}
+		objects = append(objects, more...)
+	}
+	return objects, nil
+}
+
+// gateways are the controllers and what they share.
+func (k kindManifests) gateways(gateways []GatewayConfig) ([]*kube.Object, error) {
+	objects, err := k.render("ingress-nginx.yaml", map[string]any{
+		"Wildcard":  certificate{k.material.wildcardCert, k.material.wildcardKey},
+		"Admission": certificate{k.material.admissionCert, k.material.admissionKey},
+		"ClientCA":  k.material.authorityCert,
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i, g := range gateways {
+		more, err := k.gateway(i, g, gateways)
+		if err != nil {
+			return nil, fmt.Errorf("gateway %q: %w", g.Name, err)
+		}
+		objects = append(objects, more...)
+	}
+	return objects, nil
+}
+
+func (k kindManifests) gateway(index int, g GatewayConfig, all []GatewayConfig) ([]*kube.Object, error) {
+	page, err := errorPageService(g.DefaultBackend)
+	if err != nil {
+		return nil, err
+	}
+	settings := renderSettings(g, k.expand)
+	encoded, err := json.Marshal(settings)
+	if err != nil {
+		return nil, err
+	}
+	controller, https := "ingress-auth.test/"+g.Name, 0
+	var others []string
+	if g.Name == MainGateway {
+		controller = "k8s.io/ingress-nginx"
+		for _, other := range all {
+			if other.Name != g.Name {
+				others = append(others, other.Name)
+			}
+		}
+	}
+	if g.TLS {
+		https = firstHTTPSNodePort + index
+	}
+	return k.render("gateway.yaml", map[string]any{
+		"Name": g.Name, "Class": ingressClass(g.Name), "Controller": controller,
+		"ConfigMap": settings, "SettingsHash": hashOf(string(encoded)), "DefaultBackend": page,
+		"Admission": !g.NoAdmission, "AdmissionService": g.Name + "-admission",
+		"Main": g.Name == MainGateway, "Others": others,
+		"CABundle":     base64.StdEncoding.EncodeToString([]byte(k.material.authorityCert)),
+		"HTTPNodePort": firstHTTPNodePort + index, "HTTPSNodePort": https,
+		"Image": k.images.IngressNginx.Ref,
+	})
+}
+
+// errorPageService is the Service of a GatewayConfig.DefaultBackend.
+func errorPageService(page string) (string, error) {
+	switch page {
+	case "":
+		return "", nil
+	case "x-code", "always-200", "not-found":
+		return "error-" + page, nil
+	}
+	return "", fmt.Errorf("no error page is called %q; there are x-code, always-200 and not-found", page)
+}
+
+func hashOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:8])
+}
+
+func (k kindManifests) render(file string, data map[string]any) ([]*kube.Object, error) {
+	text, err := k.text(file, data)
+	if err != nil {
+		return nil, err
+	}
+	objects, err := kube.Decode([]byte(text))
+	if err != nil {
+		return nil, fmt.Errorf("manifest %s: %w", file, err)
+	}
+	return objects, nil
+}
+
+// text fills in one template of fixtures/manifests.
+func (k kindManifests) text(file string, data map[string]any) (string, error) {
+	functions := template.FuncMap{"quote": func(value string) (string, error) {
+		quoted, err := json.Marshal(value)
+		return string(quoted), err
+	}}
+	t, err := template.New(file).Funcs(functions).Option("missingkey=error").ParseFS(k.files, "manifests/confined.yaml", "manifests/"+file)
+	if err != nil {
+		return "", fmt.Errorf("manifest %s: %w", file, err)
+	}
+	data["Namespace"], data["GatewayNamespace"] = RouteNamespace, GatewayNamespace
+	data["Images"] = map[string]string{"Proxy": k.images.Proxy.Ref, "MockIdP": k.images.MockIdP.Ref, "Standin": k.images.Standin.Ref}
+	var out bytes.Buffer
+	if err := t.Execute(&out, data); err != nil {
+		return "", fmt.Errorf("manifest %s: %w", file, err)
+	}
+	return out.String(), nil
+}
