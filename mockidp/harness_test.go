@@ -297,14 +297,17 @@ func (s *idp) transactionOf(a answer) string {
 	return m[1]
 }
 
-// login goes through the login page.
+// login goes through the login page, unless a session answers.
 func (s *idp) login(user string, overrides ...string) answer {
 	s.t.Helper()
 	page := s.authorize(overrides...)
+	if page.StatusCode == http.StatusFound {
+		return page
+	}
 	return s.post(issuer+"/login", url.Values{"transaction": {s.transactionOf(page)}, "user": {user}})
 }
 
-// code signs in by the page and returns the code.
+// code signs in and returns the code.
 func (s *idp) code(user string, overrides ...string) string {
 	s.t.Helper()
 	to := callback
