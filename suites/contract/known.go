@@ -25,8 +25,8 @@ type Known struct {
 	DeclaredAt string `json:"-" yaml:"-"`
 }
 
-// explains says whether the deviation is about this finding.
-func (k Known) explains(f Finding) bool {
+// Explains says whether the deviation is about this finding.
+func (k Known) Explains(f Finding) bool {
 	return k.Requirement == f.Requirement && (k.Case == "" || k.Case == f.Check)
 }
 

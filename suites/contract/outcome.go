@@ -118,7 +118,7 @@ func (o *Outcome) weigh(k Known) {
 	explained, held := false, false
 	for i := range o.Findings {
 		switch f := &o.Findings[i]; {
-		case !k.explains(f.Finding):
+		case !k.Explains(f.Finding):
 		case f.deviates():
 			explained = true
 			// The narrower entry, the one with a case, is the better explanation.

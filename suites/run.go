@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package suites
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/onsi/ginkgo/v2"
+
+	"github.com/ingress-auth/conformance/suites/contract"
+	"github.com/ingress-auth/conformance/suites/exchange"
+	"github.com/ingress-auth/conformance/suites/subject"
+)
+
+// Run judges one subject by a selection of requirements.
+type Run struct {
+	Catalogue *Catalogue
+	Fixtures  fs.FS
+	Selected  []contract.Requirement
+	// Strict turns a SHOULD that does not hold into a failure.
+	Strict bool
+	// Workers is how many checks run at once; 0 leaves it to the Judge.
+	Workers int
+	// Color lets Ginkgo colour its lines; Verbose lets it name every spec.
+	Color, Verbose bool
+}
+
+// Judge runs the checks of the selection as Ginkgo specs and returns an outcome for each requirement. Ginkgo runs once in
+// a process, so Judge can be called once.
+func (r Run) Judge(ctx context.Context, s *subject.Subject) ([]contract.Outcome, error) {
+	known, err := r.known(s)
+	if err != nil {
+		return nil, err
+	}
+	checks := r.Catalogue.ChecksFor(r.Selected)
+	judge := &Judge{Subject: s, Redactor: exchange.NewRedactor(), Workers: r.Workers}
+	results, err := r.ginkgo(ctx, judge, checks, func(f contract.Finding) bool { return explained(known, f) })
+	if err != nil {
+		return nil, err
+	}
+	return contract.Apply(r.Catalogue.Contract, r.Selected, findings(results), known, r.Strict)
+}
+
+// known reads the deviations that the subject's parts are known for.
+func (r Run) known(s *subject.Subject) ([]contract.Known, error) {
+	return contract.LoadKnown(r.Fixtures, "known", s.GatewayName, s.GatewayVersion, r.Catalogue.Contract)
+}
+
+func explained(known []contract.Known, f contract.Finding) bool {
+	for _, k := range known {
+		if k.Explains(f) {
+			return true
+		}
+	}
+	return false
+}
+
+func findings(results []Result) []contract.Finding {
+	var all []contract.Finding
+	for _, r := range results {
+		all = append(all, r.Findings...)
+	}
+	return all
+}
+
+// ginkgo starts the judge, lets Ginkgo tell the story, and returns the results in the order of the checks.
+func (r Run) ginkgo(ctx context.Context, judge *Judge, checks []Check, explained func(contract.Finding) bool) ([]Result, error) {
+	await := judge.Start(ctx, checks)
+	Bind(checks, func(spec ginkgo.SpecContext, id string) (Result, error) {
+		// The run's own end, and not Ginkgo's signal handling alone, ends the waiting.
+		joined, cancel := context.WithCancelCause(spec)
+		defer cancel(nil)
+		defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()
+		return await(joined, id)
+	}, explained)
+	suiteConfig, reporterConfig := ginkgo.GinkgoConfiguration()
+	suiteConfig.Timeout = 0
+	reporterConfig.NoColor = !r.Color
+	reporterConfig.Succinct = !r.Verbose
+	reporterConfig.Verbose = r.Verbose
+	// The verdict is drawn from the findings; what Ginkgo reports is for the reader.
+	fail := &failure{}
+	ginkgo.RunSpecs(fail, "ingress-auth-conformance", suiteConfig, reporterConfig)
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	var results []Result
+	for _, c := range checks {
+		result, err := await(ctx, c.ID)
+		if err != nil {
+			return nil, fmt.Errorf("collecting the result of %s: %w", c.ID, err)
+		}
+		results = append(results, result)
+	}
+	if fail.failed && !anyRed(results, explained) {
+		return nil, errors.New("ginkgo reports a failure that no finding explains")
+	}
+	return results, nil
+}
+
+func anyRed(results []Result, explained func(contract.Finding) bool) bool {
+	for _, f := range findings(results) {
+		if f.Verdict != contract.Pass && f.Verdict != contract.NotApplicable && (f.Verdict == contract.Blocked || !explained(f)) {
+			return true
+		}
+	}
+	return false
+}
+
+// failure is what RunSpecs tells of a failed suite.
+type failure struct{ failed bool }
+
+// Fail implements ginkgo.GinkgoTestingT.
+func (f *failure) Fail() { f.failed = true }
