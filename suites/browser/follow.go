@@ -128,4 +128,3 @@ func Last(chain []*Response) *Response {
 	}
 	return chain[len(chain)-1]
 }
-

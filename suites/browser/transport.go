@@ -62,52 +62,33 @@ func (t *Transport) CloseIdle() {
 	t.mu.Unlock()
 	for _, c := range idle {
 		c.Close()
-		<-c.watched
 	}
 }
 
-// conn is one connection. While it is idle a goroutine reads ahead, so that its end is noticed before it is used again.
+// conn is one connection.
 type conn struct {
 	net.Conn
-	key     string
-	r       *bufio.Reader
-	watched chan error
-	reused  bool
+	tcp    net.Conn // below TLS
+	key    string
+	r      *bufio.Reader
+	reused bool
 }
 
 // past is a deadline that is over.
 var past = time.Unix(1, 0)
 
-// watch starts to read ahead. A server that says something unasked, or hangs up, makes the connection useless.
-func (c *conn) watch() {
-	c.watched = make(chan error, 1)
-	go func() {
-		_, err := c.r.Peek(1)
-		if !isTimeout(err) {
-			c.Close()
-		}
-		c.watched <- err
-	}()
-}
-
-func isTimeout(err error) bool {
-	var e net.Error
-	return errors.As(err, &e) && e.Timeout()
-}
-
-// usable ends the reading ahead and reports whether the connection is still good.
+// usable reports whether an idle connection is still good: a server that hung up, or says something unasked, has made
+// it useless.
 func (c *conn) usable() bool {
-	c.SetReadDeadline(past)
-	if !isTimeout(<-c.watched) {
+	if c.r.Buffered() > 0 || !quiet(c.tcp) {
 		c.Close()
 		return false
 	}
 	c.reused = true
-	return c.SetReadDeadline(time.Time{}) == nil
+	return true
 }
 
 func (t *Transport) keep(c *conn) {
-	c.watch()
 	t.mu.Lock()
 	t.idle = append(t.idle, c)
 	var oldest *conn
@@ -159,6 +140,7 @@ func (t *Transport) connect(ctx context.Context, key, scheme, host, addr string)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to %s for %s://%s: %w", addr, scheme, host, err)
 	}
+	c := &conn{Conn: raw, tcp: raw, key: key}
 	if scheme == "https" {
 		config := t.tls.Clone()
 		config.ServerName = hostName(host)
@@ -167,9 +149,10 @@ func (t *Transport) connect(ctx context.Context, key, scheme, host, addr string)
 			raw.Close()
 			return nil, fmt.Errorf("TLS handshake with %s for https://%s: %w", addr, host, err)
 		}
-		raw = secured
+		c.Conn = secured
 	}
-	return &conn{Conn: raw, key: key, r: bufio.NewReader(raw)}, nil
+	c.r = bufio.NewReader(c.Conn)
+	return c, nil
 }
 
 // wire is one request as it goes out.
