@@ -6,7 +6,12 @@ package scripts
 
 import "embed"
 
-// RuntimeTrim holds the Go files of oci-runtime-trim in the folder of that name. They need only the standard library.
+// Module is the module path under which the sources in RuntimeTrim build by themselves.
+const Module = "github.com/ingress-auth/conformance/scripts"
+
+// RuntimeTrim holds the Go files of the program oci-runtime-trim, in the folder of that name, and of the one package it
+// imports. They need only the standard library.
 //
-//go:embed oci-runtime-trim/arguments.go oci-runtime-trim/capabilities.go oci-runtime-trim/main.go oci-runtime-trim/trim.go
+//go:embed capability/capability.go
+//go:embed oci-runtime-trim/arguments.go oci-runtime-trim/main.go oci-runtime-trim/trim.go
 var RuntimeTrim embed.FS

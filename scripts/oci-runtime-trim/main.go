@@ -7,8 +7,8 @@
 // not be raised, then becomes runc with the same arguments. Privileged containers, such as the nodes of kind, start
 // where runc alone says "unable to apply caps: operation not permitted".
 //
-// dockerd runs it with --add-runtime and --default-runtime. It needs nothing but the standard library, so that it can be
-// built anywhere from these few files.
+// dockerd runs it with --add-runtime and --default-runtime. It and package capability need nothing but the standard
+// library, so that they can be built anywhere from these few files.
 package main
 
 import (
@@ -17,6 +17,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"syscall"
+
+	"github.com/ingress-auth/conformance/scripts/capability"
 )
 
 func main() {
@@ -46,9 +48,13 @@ func rewrite(found target) error {
 		return err
 	}
 	defer status.Close()
-	missing, err := missingCapabilities(status)
+	names, err := capability.Missing(status)
 	if err != nil {
 		return err
+	}
+	missing := make(map[string]bool, len(names))
+	for _, name := range names {
+		missing[name] = true
 	}
 	content, err := os.ReadFile(found.path)
 	if err != nil {

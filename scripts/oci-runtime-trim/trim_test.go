@@ -5,7 +5,6 @@ package main
 import (
 	"encoding/json"
 	"reflect"
-	"strings"
 	"testing"
 )
 
@@ -76,36 +75,6 @@ func TestTrimRefusesWhatIsNotAnObject(t *testing.T) {
 		if _, err := limited().trimConfig([]byte(text)); err == nil {
 			t.Errorf("%q: no error", text)
 		}
-	}
-}
-
-func TestMissingCapabilitiesComeFromTheBoundingSet(t *testing.T) {
-	cases := []struct {
-		name, status string
-		want         []string
-		fails        bool
-	}{
-		{"all there", "Name:\tx\nCapBnd:\t000001ffffffffff\n", nil, false},
-		{"bit 24 is CAP_SYS_RESOURCE", "CapEff:\t0\nCapBnd:\t000001fffeffffff\n", []string{"CAP_SYS_RESOURCE"}, false},
-		{"an older kernel without the newest", "CapBnd:\t000000ffffffffff\n", []string{"CAP_CHECKPOINT_RESTORE"}, false},
-		{"no such line", "CapEff:\t0\n", nil, true},
-		{"not a number", "CapBnd:\tall\n", nil, true},
-	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			got, err := missingCapabilities(strings.NewReader(c.status))
-			if (err != nil) != c.fails {
-				t.Fatalf("error %v", err)
-			}
-			if len(got) != len(c.want) {
-				t.Fatalf("got %v, want %v", got, c.want)
-			}
-			for _, name := range c.want {
-				if !got[name] {
-					t.Errorf("%s is not in %v", name, got)
-				}
-			}
-		})
 	}
 }
 

@@ -3,52 +3,27 @@
 package engine
 
 import (
+	"bytes"
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
+
+	"github.com/ingress-auth/conformance/scripts/capability"
 )
 
-// BoundingSet reads the capability bounding set from the text of /proc/self/status, one bit per capability number
-// (capabilities(7)).
-func BoundingSet(status string) (uint64, error) {
-	for line := range strings.Lines(status) {
-		value, found := strings.CutPrefix(line, "CapBnd:")
-		if !found {
-			continue
-		}
-		set, err := strconv.ParseUint(strings.TrimSpace(value), 16, 64)
-		if err != nil {
-			return 0, fmt.Errorf("reading the capability bounding set: %w", err)
-		}
-		return set, nil
-	}
-	return 0, fmt.Errorf("the process status has no CapBnd line")
-}
-
-// Restricted tells whether this process's bounding set lacks a capability that the kernel knows. Containers of the
-// private engine then get less, and Kubernetes in them needs to be told so. It is false where there is no /proc.
-func Restricted() bool {
+// MissingCapabilities names the capabilities that the kernel knows and this process's bounding set lacks. Containers of
+// the private engine then get less, and Kubernetes in them needs to be told so.
+func MissingCapabilities() ([]string, error) {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
-		return false
+		return nil, fmt.Errorf("reading this process's capabilities: %w", err)
 	}
 	last, err := os.ReadFile("/proc/sys/kernel/cap_last_cap")
 	if err != nil {
-		return false
+		return nil, fmt.Errorf("reading the kernel's capabilities: %w", err)
 	}
-	return restricted(string(status), string(last))
-}
-
-func restricted(status, lastCapability string) bool {
-	set, err := BoundingSet(status)
+	missing, err := capability.Missing(bytes.NewReader(status))
 	if err != nil {
-		return false
+		return nil, err
 	}
-	last, err := strconv.Atoi(strings.TrimSpace(lastCapability))
-	if err != nil || last < 0 || last > 62 {
-		return false
-	}
-	all := uint64(1)<<(last+1) - 1
-	return set&all != all
+	return capability.Known(missing, string(last))
 }

@@ -83,6 +83,46 @@ func (e *Engine) Stop(ctx context.Context) error {
 	return e.private.stop(ctx)
 }
 
+// LoadImage makes sure that the engine has the image of that reference, from an archive as `docker load` takes it. A
+// reference means the same content for ever, so an image that is there is not loaded again.
+func (e *Engine) LoadImage(ctx context.Context, reference, archive string) error {
+	d := docker{runner: processRunner{}, host: e.dockerHost}
+	if _, err := d.run(ctx, nil, "image", "inspect", "--format={{.Id}}", reference); err == nil {
+		return nil
+	}
+	if _, err := d.run(ctx, nil, "load", "--quiet", "--input", archive); err != nil {
+		return fmt.Errorf("loading %s into the engine: %w", archive, err)
+	}
+	if _, err := d.run(ctx, nil, "image", "inspect", "--format={{.Id}}", reference); err != nil {
+		return fmt.Errorf("the archive %s does not hold %s: %w", archive, reference, err)
+	}
+	return nil
+}
+
+// CheckPrivileged runs a privileged container, and takes it and its image away again.
+func (e *Engine) CheckPrivileged(ctx context.Context) error {
+	d := docker{runner: processRunner{}, host: e.dockerHost}
+	_, arch, err := d.server(ctx)
+	if err != nil {
+		return err
+	}
+	return checkPrivileged(ctx, d, arch)
+}
+
+// CgroupVersion is the cgroup version of the engine's host: "1" or "2".
+func (e *Engine) CgroupVersion(ctx context.Context) (string, error) {
+	return docker{runner: processRunner{}, host: e.dockerHost}.run(ctx, nil, "info", "--format={{.CgroupVersion}}")
+}
+
+// CanStartPrivate explains why a private engine cannot be started here, or returns nil.
+func CanStartPrivate() error {
+	options, err := Options{}.withDefaults()
+	if err != nil {
+		return err
+	}
+	return newPrivateStarter(options).ready()
+}
+
 // Ensure returns an engine that can run privileged containers, starting a private one if it must and may. Interrupted
 // or failing, it leaves nothing behind that it started. The error is a *platform.NotReadyError where the environment is
 // the reason.

@@ -56,7 +56,11 @@ func (l linuxStarter) ready() error {
 }
 
 func (l linuxStarter) newEngine(s state) *privateEngine {
-	return &privateEngine{paths: l.paths, state: s, version: s.Version, restricted: Restricted(), runner: l.runner, logger: l.options.Logger}
+	missing, err := MissingCapabilities()
+	if err != nil {
+		l.options.Logger.Warn("taking the host's capabilities as complete", "error", err)
+	}
+	return &privateEngine{paths: l.paths, state: s, version: s.Version, restricted: len(missing) > 0, runner: l.runner, logger: l.options.Logger}
 }
 
 func (l linuxStarter) attach(ctx context.Context) (*privateEngine, error) {
@@ -112,7 +116,7 @@ func (l linuxStarter) launch(ctx context.Context) (*privateEngine, error) {
 }
 
 func (l linuxStarter) bringUp(ctx context.Context, engine *privateEngine) error {
-	pool, err := l.configure(ctx)
+	pool, err := l.configure(ctx, engine.restricted)
 	if err != nil {
 		return err
 	}
@@ -142,7 +146,7 @@ func (l linuxStarter) bringUp(ctx context.Context, engine *privateEngine) error 
 }
 
 // configure writes both daemons' configuration and returns the address pool.
-func (l linuxStarter) configure(ctx context.Context) (string, error) {
+func (l linuxStarter) configure(ctx context.Context, restricted bool) (string, error) {
 	used, err := networksInUse()
 	if err != nil {
 		return "", err
@@ -152,7 +156,7 @@ func (l linuxStarter) configure(ctx context.Context) (string, error) {
 		return "", &platform.NotReadyError{What: "no network for containers", Err: err, Do: "free one of the private networks"}
 	}
 	trimmer := ""
-	if Restricted() {
+	if restricted {
 		if trimmer, err = buildTrimmer(ctx, l.runner, l.paths.programs()); err != nil {
 			return "", err
 		}

@@ -138,26 +138,6 @@ func TestStateIsReadAsWritten(t *testing.T) {
 	}
 }
 
-func TestRestrictedComparesWithWhatTheKernelKnows(t *testing.T) {
-	cases := []struct {
-		name, status, last string
-		want               bool
-	}{
-		{"all of 0..40", "CapBnd:\t000001ffffffffff\n", "40\n", false},
-		{"without bit 24", "CapBnd:\t000001fffeffffff\n", "40\n", true},
-		{"all of an older kernel", "CapBnd:\t0000003fffffffff\n", "37\n", false},
-		{"no line", "", "40\n", false},
-		{"nonsense", "CapBnd:\tx\n", "y", false},
-	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			if got := restricted(c.status, c.last); got != c.want {
-				t.Errorf("got %v", got)
-			}
-		})
-	}
-}
-
 func TestTheProbeProgramExitsWithZero(t *testing.T) {
 	if runtime.GOOS != "linux" || exitZero[runtime.GOARCH].code == nil {
 		t.Skipf("the program is for Linux on amd64 and arm64, this is %s/%s", runtime.GOOS, runtime.GOARCH)

@@ -28,8 +28,9 @@ type process struct {
 	StartTicks uint64 `json:"startTicks"`
 }
 
-// sharedPaths are what dockerd and containerd make at fixed places whatever their configuration says, children first.
-var sharedPaths = [...]string{"/etc/docker/key.json", "/etc/docker", "/run/docker/plugins", "/run/docker", "/run/containerd/s", "/run/containerd"}
+// sharedPaths are what dockerd, containerd and kind's mounts make at fixed places whatever we configure, children first.
+var sharedPaths = [...]string{"/etc/docker/key.json", "/etc/docker", "/run/docker/plugins", "/run/docker", "/run/containerd/s", "/run/containerd",
+	"/lib/modules"}
 
 // absent returns the paths that do not exist.
 func absent(paths []string) []string {

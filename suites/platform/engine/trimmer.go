@@ -34,18 +34,14 @@ func buildTrimmer(ctx context.Context, r runner, folder string) (string, error) 
 		return "", err
 	}
 	defer os.RemoveAll(source)
-	files, err := fs.Sub(scripts.RuntimeTrim, "oci-runtime-trim")
-	if err != nil {
-		return "", err
-	}
-	if err := os.CopyFS(source, files); err != nil {
+	if err := os.CopyFS(source, scripts.RuntimeTrim); err != nil {
 		return "", fmt.Errorf("writing the source of oci-runtime-trim: %w", err)
 	}
-	if err := os.WriteFile(filepath.Join(source, "go.mod"), []byte("module oci-runtime-trim\n\ngo 1.24\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(source, "go.mod"), []byte("module "+scripts.Module+"\n\ngo 1.24\n"), 0o644); err != nil {
 		return "", err
 	}
-	built := filepath.Join(source, "oci-runtime-trim")
-	_, err = r.run(ctx, command{name: "go", args: []string{"build", "-C", source, "-trimpath", "-ldflags=-s -w", "-o", built, "."},
+	built := filepath.Join(source, "built")
+	_, err = r.run(ctx, command{name: "go", args: []string{"build", "-C", source, "-trimpath", "-ldflags=-s -w", "-o", built, "./oci-runtime-trim"},
 		env: []string{"CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off", "GOTOOLCHAIN=local", "GO111MODULE=on"}})
 	if err != nil {
 		return "", fmt.Errorf("building the runtime for a host with limited capabilities (needs Go): %w", err)
