@@ -5,6 +5,7 @@ package mockidp_test
 import (
 	"bytes"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -14,6 +15,9 @@ import (
 
 	"github.com/ingress-auth/conformance/mockidp"
 )
+
+// quiet keeps a long run from filling memory with its log.
+func quiet() mockidp.Option { return mockidp.WithLogger(slog.New(slog.DiscardHandler)) }
 
 // FuzzParseConfig: what is accepted can be served.
 func FuzzParseConfig(f *testing.F) {
@@ -64,7 +68,7 @@ func FuzzAuthorize(f *testing.F) {
 	f.Add(authParams("client_id", "cli", "redirect_uri", "http://127.0.0.1:5/callback").Encode())
 	f.Add(authParams("prompt", "none login", "max_age", "-1", "id_token_hint", "a.b.c").Encode())
 	f.Add("client_id=app&client_id=app&%zz;")
-	s := newIDP(f, autoLogin("alice"))
+	s := newIDP(f, autoLogin("alice"), quiet())
 	f.Fuzz(func(t *testing.T, query string) {
 		w := httptest.NewRecorder()
 		s.ServeHTTP(w, &http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/authorize", RawQuery: query}, Host: "idp.example", Header: http.Header{}})
@@ -98,7 +102,7 @@ func FuzzToken(f *testing.F) {
 	f.Add("grant_type=refresh_token&refresh_token=x&client_id=app&client_secret=s3cret", "")
 	f.Add("client_id=spa&grant_type=authorization_code&code=x", "Bearer x")
 	f.Add("%zz&;", "Basic Og==")
-	s := newIDP(f, nil)
+	s := newIDP(f, nil, quiet())
 	f.Fuzz(func(t *testing.T, body, authorization string) {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequest(http.MethodPost, "/token", strings.NewReader(body))
@@ -124,7 +128,7 @@ func FuzzToken(f *testing.F) {
 func FuzzMint(f *testing.F) {
 	f.Add(`{"user":"alice","client_id":"app","expires_in":-1,"audience":["a"],"claims":{"x":null}}`)
 	f.Add(`{"user":"alice","client_id":"app","claims":{"iat":"x","exp":1e300}}`)
-	s := newIDP(f, func(c *mockidp.Config) { c.EnableTestMint = true })
+	s := newIDP(f, func(c *mockidp.Config) { c.EnableTestMint = true }, quiet())
 	f.Fuzz(func(t *testing.T, body string) {
 		w := httptest.NewRecorder()
 		s.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/test/mint", strings.NewReader(body)))
@@ -139,7 +143,7 @@ func FuzzUserinfo(f *testing.F) {
 	f.Add("Bearer x")
 	f.Add("Bearer ")
 	f.Add("bearer  \t")
-	s := newIDP(f, nil)
+	s := newIDP(f, nil, quiet())
 	f.Fuzz(func(t *testing.T, authorization string) {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequest(http.MethodGet, "/userinfo", nil)
