@@ -36,8 +36,8 @@ type KindImages struct {
 type KindOptions struct {
 	// RESTConfig reaches the cluster's API server.
 	RESTConfig *rest.Config
-	// NodePort tells where a port of the node (see KindNodePorts) is published on loopback: "127.0.0.1:43211".
-	NodePort func(port int) (addr string, ok bool)
+	// Ports tells where the ports of KindPorts are published on loopback, by their names.
+	Ports map[string]string
 	// Images are in the node already.
 	Images KindImages
 	// Gateways are the controllers to deploy; one is called MainGateway. Their order gives them their ports.
@@ -92,25 +92,21 @@ func newKindSubject(o KindOptions) (*kindSubject, error) {
 	if o.Patience == 0 {
 		o.Patience = 3 * time.Minute
 	}
-	configs, ports := map[string]GatewayConfig{}, map[string]int{}
-	for i, g := range o.Gateways {
+	configs := map[string]GatewayConfig{}
+	for _, g := range o.Gateways {
 		if _, twice := configs[g.Name]; twice {
 			return nil, fmt.Errorf("two gateways are named %q", g.Name)
 		}
 		configs[g.Name] = g
-		ports[g.Name+" http"] = firstHTTPNodePort + i
-		if g.TLS {
-			ports[g.Name+" https"] = firstHTTPSNodePort + i
-		}
 	}
 	if main, ok := configs[MainGateway]; !ok || !main.TLS {
 		return nil, fmt.Errorf("a gateway named %q with TLS is needed: it serves the sign-in pages", MainGateway)
 	}
-	for name, port := range ports {
-		if _, ok := o.NodePort(port); !ok {
+	for _, port := range KindPorts(o.Gateways) {
+		if o.Ports[port.Name] == "" {
 			return nil, &platform.NotReadyError{
 				What: "the cluster was created for other gateways",
-				Why:  fmt.Sprintf("it does not publish port %d of its node, which %s needs", port, name),
+				Why:  fmt.Sprintf("it does not publish %s (port %d of its node)", port.Name, port.NodePort),
 				Do:   "delete it with make down and run again",
 			}
 		}
@@ -124,11 +120,8 @@ func newKindSubject(o KindOptions) (*kindSubject, error) {
 		gateway: &IngressNginx{
 			kube: client, placeholders: kindPlaceholders(), gateways: configs, warm: warmServices(),
 			addr: func(gateway, scheme string) (string, bool) {
-				port, ok := ports[gateway+" "+scheme]
-				if !ok {
-					return "", false
-				}
-				return o.NodePort(port)
+				addr, ok := o.Ports[portName(gateway, scheme)]
+				return addr, ok
 			},
 			hosts: map[string]string{}, changed: map[string]time.Time{},
 		},

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"text/template"
 
+	"github.com/ingress-auth/conformance/suites/platform/cluster"
 	"github.com/ingress-auth/conformance/suites/platform/kube"
 )
 
@@ -23,17 +24,19 @@ const (
 	firstHTTPSNodePort = 30200
 )
 
-// KindNodePorts lists the ports of the node that a cluster for these gateways has to publish.
-func KindNodePorts(gateways []GatewayConfig) []int {
-	var ports []int
+// KindPorts lists the ports that a cluster for these gateways has to publish.
+func KindPorts(gateways []GatewayConfig) []cluster.PortMapping {
+	var ports []cluster.PortMapping
 	for i, g := range gateways {
-		ports = append(ports, firstHTTPNodePort+i)
+		ports = append(ports, cluster.PortMapping{Name: portName(g.Name, "http"), NodePort: firstHTTPNodePort + i})
 		if g.TLS {
-			ports = append(ports, firstHTTPSNodePort+i)
+			ports = append(ports, cluster.PortMapping{Name: portName(g.Name, "https"), NodePort: firstHTTPSNodePort + i})
 		}
 	}
 	return ports
 }
+
+func portName(gateway, scheme string) string { return gateway + "-" + scheme }
 
 // standinServices are the Services of the stand-in and the container port each leads to. The canary is the echo backend
 // under another name, so that it is a second upstream.
