@@ -159,11 +159,11 @@ func checkHTTPURL(raw string) error {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%q cannot be read as a URL", raw)
-	case u.Scheme != "http" && u.Scheme != "https", u.Host == "":
-		return fmt.Errorf("%q must be an absolute http or https URL", raw)
+		return errors.New("it cannot be read as a URL") // not quoted: it may carry credentials
 	case u.User != nil:
 		return fmt.Errorf("the URL for host %q must not carry credentials", u.Host)
+	case u.Scheme != "http" && u.Scheme != "https", u.Host == "":
+		return fmt.Errorf("%q must be an absolute http or https URL", raw)
 	case u.Fragment != "":
 		return fmt.Errorf("%q must not have a fragment", raw)
 	}
@@ -261,7 +261,7 @@ func (c Config) validateServing() error {
 		errs = append(errs, fmt.Errorf("--upstream-timeout=%s must be positive", c.UpstreamTimeout))
 	}
 	if _, err := parseUpstream(c.Upstream); err != nil {
-		errs = append(errs, fmt.Errorf("--upstream=%q %w", c.Upstream, err))
+		errs = append(errs, fmt.Errorf("--upstream %w", err))
 	}
 	if c.PassAccessToken && !c.SetXAuthRequest && !c.forwards() {
 		errs = append(errs, errors.New("--pass-access-token has no effect without --set-xauthrequest or an http --upstream: add one or remove it"))
