@@ -37,6 +37,7 @@ func TestAuthorize_RFC6749_4_1_2_1_NeverRedirectsToAnUnverifiedURI(t *testing.T)
 		"http for https":               authParams("redirect_uri", "http://app.example/callback").Encode(),
 		"prefix":                       authParams("redirect_uri", "https://app.example.evil/callback").Encode(),
 		"port of a web client":         authParams("redirect_uri", "https://app.example:8443/callback").Encode(),
+		"loopback port of web client":  authParams("client_id", "local-web", "redirect_uri", "http://127.0.0.1:5/callback").Encode(),
 		"malformed query":              "client_id=app&redirect_uri=%zz",
 	} {
 		t.Run(name, func(t *testing.T) {

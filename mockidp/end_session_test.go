@@ -138,7 +138,7 @@ func TestEndSession_RPInitiatedLogout(t *testing.T) {
 		},
 		"no client": func(*idp) []string { return []string{"post_logout_redirect_uri", bye} },
 		"client_id of another": func(s *idp) []string {
-			return []string{"id_token_hint", s.mint("alice", "app"), "client_id", "other", "post_logout_redirect_uri", "https://other.example/bye"}
+			return []string{"id_token_hint", s.mint("alice", "app"), "client_id", "other", "post_logout_redirect_uri", bye}
 		},
 		"unknown client": func(*idp) []string { return []string{"client_id", "nobody", "post_logout_redirect_uri", bye} },
 		"changed hint": func(s *idp) []string {

@@ -76,6 +76,7 @@ func testConfig() mockidp.Config {
 			},
 			{ClientID: "other", ClientSecret: "other-secret", RedirectURIs: []string{"https://other.example/callback", callback}, PostLogoutRedirectURIs: []string{"https://other.example/bye"}},
 			{ClientID: "spa", RedirectURIs: []string{"https://spa.example/callback"}},
+			{ClientID: "local-web", ClientSecret: "s3cret", RedirectURIs: []string{"http://127.0.0.1/callback"}},
 			{ClientID: "strict", ClientSecret: "s3cret", RequirePKCE: &yes, RedirectURIs: []string{callback}},
 			{ClientID: "cli", ClientSecret: "s3cret", ApplicationType: "native", RedirectURIs: []string{"http://127.0.0.1/callback", "http://localhost:1/callback", "http://[::1]/callback", "https://cli.example/callback"}},
 			{ClientID: "elliptic", ClientSecret: "s3cret", IDTokenSignedResponseAlg: jose.ES256, RedirectURIs: []string{callback}},

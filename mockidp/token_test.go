@@ -549,7 +549,7 @@ func TestMint(t *testing.T) {
 		}
 	})
 	for name, body := range map[string]string{
-		"unknown user": `{"user":"mallory","client_id":"app"}`, "unknown client": `{"user":"alice","client_id":"x"}`, "empty": ``, "unknown field": `{"usr":"alice"}`,
+		"unknown user": `{"user":"mallory","client_id":"app"}`, "unknown client": `{"user":"alice","client_id":"x"}`, "empty": ``, "unknown field": `{"user":"alice","client_id":"app","usr":1}`,
 		"trailing": `{"user":"alice","client_id":"app"} {}`, "out of range": `{"user":"alice","client_id":"app","expires_in":9000000000}`, "wrong type": `{"user":"alice","client_id":"app","audience":1}`,
 	} {
 		t.Run("refused: "+name, func(t *testing.T) {
