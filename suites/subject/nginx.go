@@ -42,6 +42,12 @@ type NginxOptions struct {
 	Logger *slog.Logger
 }
 
+var (
+	_ Gateway       = (*Nginx)(nil)
+	_ ReloadWatcher = (*Nginx)(nil)
+	_ Reconfigurer  = (*Nginx)(nil)
+)
+
 // Nginx is plain nginx as a gateway: each GatewayConfig is a process with its own http block, each host a server, each
 // route a location with auth_request, written as a careful administrator would by hand.
 type Nginx struct {
@@ -75,10 +81,6 @@ func NewNginx(ctx context.Context, o NginxOptions) (*Nginx, error) {
 			return nil, fmt.Errorf("write the gateway's certificate: %w", err)
 		}
 	}
-	var placeholders []string
-	for name, value := range o.Placeholders {
-		placeholders = append(placeholders, "{"+name+"}", value)
-	}
 	for _, config := range o.Gateways {
 		if n.instances[config.Name] != nil {
 			return nil, fmt.Errorf("two gateways are named %q", config.Name)
@@ -95,7 +97,7 @@ func NewNginx(ctx context.Context, o NginxOptions) (*Nginx, error) {
 			lifetime: ctx, process: process,
 			site: nginxSite{
 				config: config, certificate: certificate, key: key, http2: o.Nginx.HTTP2,
-				expand: strings.NewReplacer(placeholders...), backends: o.Backends, pages: o.Pages,
+				expand: newPlaceholders(o.Placeholders), backends: o.Backends, pages: o.Pages,
 			},
 		}
 	}
@@ -244,6 +246,45 @@ func (i *nginxInstance) serve(ctx context.Context) error {
 		return err
 	}
 	return i.observe(ctx)
+}
+
+// AwaitReloadFailure implements ReloadWatcher.
+func (n *Nginx) AwaitReloadFailure(ctx context.Context, gateway string) error {
+	i := n.instances[gateway]
+	if i == nil {
+		return fmt.Errorf("there is no gateway %q", gateway)
+	}
+	_, err := i.process.AwaitRefusal(ctx)
+	return err
+}
+
+// Reconfigure implements Reconfigurer.
+func (n *Nginx) Reconfigure(ctx context.Context, g GatewayConfig) (restore func(context.Context) error, err error) {
+	i := n.instances[g.Name]
+	if i == nil {
+		return nil, fmt.Errorf("there is no gateway %q", g.Name)
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if err := i.start(ctx); err != nil {
+		return nil, err
+	}
+	before := i.site.config
+	i.site.config = g
+	block, err := i.site.render(i.routes)
+	if err == nil {
+		err = i.process.Load(i.lifetime, block)
+	}
+	if err != nil {
+		i.site.config = before
+		return nil, err
+	}
+	return func(ctx context.Context) error {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		i.site.config = before
+		return i.serve(ctx)
+	}, nil
 }
 
 // start starts the process with the routes there are, unless it runs, on ports that are free.

@@ -22,8 +22,7 @@ type nginxSite struct {
 	// certificate and key are files.
 	certificate, key string
 	http2            bool
-	// expand replaces placeholders; see Route.
-	expand *strings.Replacer
+	expand           placeholders
 	// backends are base URLs by Route.Backend, pages by GatewayConfig.DefaultBackend.
 	backends, pages map[string]string
 }
@@ -112,8 +111,8 @@ func (s nginxSite) view(routes []Route) (nginxView, error) {
 		HTTPAddr: s.httpAddr, HTTPSAddr: s.httpsAddr,
 		Intercept:     len(s.config.CustomHTTPErrors) > 0 && !s.config.DisableInterceptErrors,
 		ErrorCodes:    s.config.CustomHTTPErrors,
-		HTTPSnippet:   s.expand.Replace(s.config.HTTPSnippet),
-		ServerSnippet: s.expand.Replace(s.config.ServerSnippet),
+		HTTPSnippet:   s.expand.expand(s.config.HTTPSnippet),
+		ServerSnippet: s.expand.expand(s.config.ServerSnippet),
 		DefaultHost:   &nginxHost{PageCodes: s.config.CustomHTTPErrors, PageBackend: page},
 	}
 	if s.http2 {
@@ -199,7 +198,7 @@ func (s nginxSite) location(r Route, match string, index int) (nginxLocation, er
 		BodySize:             r.Annotations[annotationBodySize],
 		BufferSize:           r.Annotations[annotationBufferSize],
 		ConfigurationSnippet: s.snippet(r.ConfigurationSnippet),
-		GatewaySnippet:       s.expand.Replace(s.config.LocationSnippet),
+		GatewaySnippet:       s.expand.expand(s.config.LocationSnippet),
 		Intercept:            len(r.CustomHTTPErrors) > 0 && !r.DisableInterceptErrors,
 		ErrorCodes:           r.CustomHTTPErrors,
 	}, nil
@@ -214,7 +213,7 @@ func (s nginxSite) auth(r Route, index int) (*nginxAuth, error) {
 	if authURL == "" {
 		return nil, nil
 	}
-	authURL = s.expand.Replace(authURL)
+	authURL = s.expand.expand(authURL)
 	parsed, err := url.Parse(authURL)
 	if err != nil || parsed.Host == "" {
 		return nil, fmt.Errorf("the auth URL %q is not an absolute URL", authURL)
@@ -236,7 +235,7 @@ func (s nginxSite) auth(r Route, index int) (*nginxAuth, error) {
 	if signIn == "" {
 		return a, nil
 	}
-	target, err := withRd(s.expand.Replace(signIn), r.Annotations[annotationRedirectParam])
+	target, err := withRd(s.expand.expand(signIn), r.Annotations[annotationRedirectParam])
 	if err != nil {
 		return nil, err
 	}
@@ -271,7 +270,7 @@ func (s nginxSite) snippet(text string) string {
 	if s.config.ForbidSnippets {
 		return ""
 	}
-	return strings.TrimSpace(s.expand.Replace(text))
+	return strings.TrimSpace(s.expand.expand(text))
 }
 
 func (s nginxSite) pageBackend() (string, error) {

@@ -11,7 +11,7 @@ import (
 func testSite(config GatewayConfig) nginxSite {
 	return nginxSite{
 		config: config, httpAddr: "127.0.0.1:80", httpsAddr: "127.0.0.1:443", certificate: "/c", key: "/k",
-		expand:   strings.NewReplacer("{standin}", "http://127.0.0.1:1", "{auth}", "https://auth.x"),
+		expand:   newPlaceholders(map[string]string{"standin": "http://127.0.0.1:1", "auth": "https://auth.x"}),
 		backends: map[string]string{"": "http://127.0.0.1:2"}, pages: map[string]string{"x-code": "http://127.0.0.1:3"},
 	}
 }

@@ -441,6 +441,28 @@ func TestRoutesComeAndGo(t *testing.T) {
 	})
 }
 
+func TestSettingsAreChangedAndPutBack(t *testing.T) {
+	scratch := GatewayConfig{Name: "scratch", NoAdmission: true}
+	b := newBench(t, scratch)
+	b.expose(t, Route{Name: "app", Gateway: "scratch"})
+	broken := scratch
+	broken.CustomHTTPErrors, broken.HTTPSnippet = []int{404}, "proxy_intercept_errors off;"
+	restore, err := b.Reconfigure(t.Context(), broken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.AwaitReloadFailure(t.Context(), "scratch"); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.ask(t, "app", ask{}); got.StatusCode != 200 {
+		t.Errorf("the configuration before is not served: %d", got.StatusCode)
+	}
+	if err := restore(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.expose(t, Route{Name: "later", Gateway: "scratch"})
+}
+
 func TestForbiddenSnippetsAreLeftOut(t *testing.T) {
 	b := newBench(t, GatewayConfig{Name: "strict", ForbidSnippets: true})
 	b.expose(t, Route{Name: "snip", Gateway: "strict", ServerSnippet: "return 418;", ConfigurationSnippet: "return 418;"})
@@ -463,6 +485,7 @@ func TestEvidenceIsRedacted(t *testing.T) {
 	b := newBench(t)
 	b.expose(t, Route{Name: "e", AuthURL: "{refused}/"})
 	b.ask(t, "e", ask{target: "/oauth2/callback?code=very-secret-code&state=x"})
+	awaitLog(t, b.instances[MainGateway].process.Log(), "callback")
 	dir := t.TempDir()
 	if err := b.Evidence(dir, exchange.NewRedactor()); err != nil {
 		t.Fatal(err)
@@ -476,6 +499,22 @@ func TestEvidenceIsRedacted(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "nginx-main.conf")); err != nil {
 		t.Error(err)
+	}
+}
+
+// awaitLog waits until the log, which comes through a pipe, holds text.
+func awaitLog(t *testing.T, log *local.Log, text string) {
+	t.Helper()
+	for {
+		_, _, changed := log.Since(0)
+		if strings.Contains(log.String(), text) {
+			return
+		}
+		select {
+		case <-changed:
+		case <-t.Context().Done():
+			t.Fatalf("%q never came to the log", text)
+		}
 	}
 }
 
