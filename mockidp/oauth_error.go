@@ -17,7 +17,6 @@ const (
 	errInvalidScope             = "invalid_scope"
 	errInvalidToken             = "invalid_token"
 	errInsufficientScope        = "insufficient_scope"
-	errUnauthorizedClient       = "unauthorized_client"
 	errUnsupportedGrantType     = "unsupported_grant_type"
 	errUnsupportedResponseType  = "unsupported_response_type"
 	errAccessDenied             = "access_denied"
