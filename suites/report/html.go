@@ -70,7 +70,13 @@ type resultView struct {
 
 type findingView struct {
 	contract.Judged
+	comparison
 	Hops []hop
+}
+
+// comparison splits expected and got into what they share at both ends and what is between.
+type comparison struct {
+	Before, OnlyExpected, OnlyGot, After string
 }
 
 // hop is one exchange as it is read: who asked whom for what, and what came back.
@@ -186,8 +192,13 @@ func bar(c contract.Counts) []segment {
 func newResultView(r Result, evidence []Evidence) resultView {
 	view := resultView{Result: r}
 	for _, f := range r.Findings {
-		view.Findings = append(view.Findings, findingView{Judged: f, Hops: hops(f.Exchanges)})
+		view.Findings = append(view.Findings, findingView{Judged: f, comparison: compare(f.Expected, f.Got), Hops: hops(f.Exchanges)})
 	}
+	// What decided the verdict comes first.
+	slices.SortStableFunc(view.Findings, func(a, b findingView) int {
+		ladder := contract.Verdicts()
+		return cmp.Compare(slices.Index(ladder, b.Verdict), slices.Index(ladder, a.Verdict))
+	})
 	for _, e := range evidence {
 		if e.Requirement == r.ID {
 			view.Evidence = append(view.Evidence, e)
@@ -196,12 +207,28 @@ func newResultView(r Result, evidence []Evidence) resultView {
 	return view
 }
 
+func compare(expected, got string) comparison {
+	e, g := []rune(expected), []rune(got)
+	from := 0
+	for from < min(len(e), len(g)) && e[from] == g[from] {
+		from++
+	}
+	tail := 0
+	for tail < min(len(e), len(g))-from && e[len(e)-1-tail] == g[len(g)-1-tail] {
+		tail++
+	}
+	return comparison{
+		Before: string(e[:from]), After: string(e[len(e)-tail:]),
+		OnlyExpected: string(e[from : len(e)-tail]), OnlyGot: string(g[from : len(g)-tail]),
+	}
+}
+
 func hops(exchanges []exchange.Exchange) []hop {
 	var list []hop
 	for _, e := range exchanges {
 		h := hop{
 			From: string(e.From), To: string(e.To), Method: e.Method, URL: e.URL, Status: hopStatus(e), Class: "none",
-			Offset: fmt.Sprintf("%+.3f s", e.Time.Sub(exchanges[0].Time).Seconds()), Took: duration(e.Took),
+			Offset: fmt.Sprintf("%+.3f s", e.Time.Sub(exchanges[0].Time).Seconds()), Took: tookText(e.Took),
 			Request:  message(e.Method+" "+e.URL, e.RequestHeader, e.RequestBodyBytes, ""),
 			Response: message(strings.TrimSpace(fmt.Sprintf("%s %s", hopStatus(e), http.StatusText(e.Status))), e.ResponseHeader, e.ResponseBodyBytes, e.Body),
 		}
@@ -211,6 +238,13 @@ func hops(exchanges []exchange.Exchange) []hop {
 		list = append(list, h)
 	}
 	return list
+}
+
+func tookText(d time.Duration) string {
+	if d <= 0 {
+		return ""
+	}
+	return duration(d)
 }
 
 // message writes a request or response as it is read on the wire: first line, headers in order, body.

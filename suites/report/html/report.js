@@ -7,6 +7,20 @@
   const text = $("f-text"), area = $("f-area"), level = $("f-level"), shown = $("shown"), none = $("none");
   const words = results.map((r) => r.querySelector(".what").textContent.toLowerCase() + " " + r.parentElement.dataset.area);
 
+  // A closed requirement keeps its body as the text of a noscript element, which costs nothing until it is opened.
+  const fill = (r) => {
+    const kept = r.querySelector(":scope > noscript");
+    if (kept) {
+      kept.insertAdjacentHTML("afterend", kept.textContent);
+      kept.remove();
+    }
+    r.querySelectorAll(".copy").forEach((b) => { b.hidden = false; });
+  };
+  results.forEach((r) => {
+    if (r.open) fill(r);
+    r.addEventListener("toggle", () => { if (r.open) fill(r); });
+  });
+
   const filter = () => {
     const standings = chips.filter((c) => c.getAttribute("aria-pressed") === "true").map((c) => c.dataset.standing);
     const wanted = text.value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -47,14 +61,14 @@
     try { id = decodeURIComponent(location.hash.slice(1)); } catch { return; }
     const target = id && $(id);
     if (!target) return;
-    if (target.matches("details.result")) target.open = true;
+    if (target.matches("details.result")) { fill(target); target.open = true; }
     if (target.closest("[hidden]")) reset();
     target.scrollIntoView({ block: "start", behavior: "instant" });
     const focusable = target.querySelector("summary");
     if (focusable) focusable.focus({ preventScroll: true });
   };
   addEventListener("hashchange", follow);
-  follow();
+  addEventListener("load", follow);
 
   document.addEventListener("keydown", (e) => {
     const typing = e.target.matches("input, select, textarea");
@@ -75,23 +89,22 @@
     getSelection().removeAllRanges();
     getSelection().addRange(range);
   };
-  document.querySelectorAll(".copy").forEach((b) => {
-    b.hidden = false;
-    b.addEventListener("click", async () => {
-      const code = b.previousElementSibling;
-      let done = false;
-      try { await navigator.clipboard.writeText(code.textContent); done = true; }
-      catch { select(code); done = document.execCommand("copy"); }
-      b.textContent = done ? "Copied" : "Selected";
-      setTimeout(() => { b.textContent = "Copy"; }, 1500);
-    });
+  document.addEventListener("click", async (e) => {
+    const button = e.target.closest(".copy");
+    if (!button) return;
+    const code = button.previousElementSibling;
+    let done = false;
+    try { await navigator.clipboard.writeText(code.textContent); done = true; }
+    catch { select(code); done = document.execCommand("copy"); }
+    button.textContent = done ? "Copied" : "Selected";
+    setTimeout(() => { button.textContent = "Copy"; }, 1500);
   });
 
   // On paper everything that is not a pass is open.
   let closed = [];
   addEventListener("beforeprint", () => {
     closed = results.filter((r) => !r.open && !r.hidden && r.dataset.standing !== "pass" && r.dataset.standing !== "not-applicable");
-    closed.forEach((r) => { r.open = true; });
+    closed.forEach((r) => { fill(r); r.open = true; });
   });
   addEventListener("afterprint", () => { closed.forEach((r) => { r.open = false; }); });
 })();
