@@ -133,6 +133,7 @@ func TestLogin_UserIsPickedOrTyped(t *testing.T) {
 
 func TestLogin_UnknownUserMayTryAgain(t *testing.T) {
 	s := newIDP(t, nil)
+	s.wantPage(s.login(""), http.StatusBadRequest, "Give a user name.")
 	a := s.login("mallory")
 	s.wantPage(a, http.StatusBadRequest, "There is no user &#34;mallory&#34;.")
 	a = s.post(issuer+"/login", url.Values{"transaction": {s.transactionOf(a)}, "user": {"alice"}})

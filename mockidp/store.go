@@ -79,7 +79,7 @@ type refreshToken struct {
 }
 
 var (
-	errUnknownCode  = errors.New("the code is unknown, expired or was issued to another client")
+	errUnknownCode  = errors.New("the code is unknown, expired, revoked or was issued to another client")
 	errCodeReplayed = errors.New("the code was used before; the tokens issued for it are revoked")
 	errUnknownToken = errors.New("the refresh token is unknown, expired, revoked or was issued to another client")
 	errTokenReused  = errors.New("the refresh token was used before; its whole family is revoked")
@@ -183,7 +183,7 @@ func (s *store) redeemCode(code, clientID string, now time.Time, check func(*aut
 		c.grant.revoked = true
 		return nil, errCodeReplayed
 	}
-	if !now.Before(c.expires) {
+	if !now.Before(c.expires) || !c.grant.alive() {
 		return nil, errUnknownCode
 	}
 	if err := check(c); err != nil {

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -43,12 +44,12 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		err = s.check()
 	}
 	if err != nil {
-		fmt.Fprintln(stderr, "mockidp:", err)
+		complain(stderr, err)
 		return exitUsage
 	}
 	cfg, err := s.config()
 	if err != nil {
-		fmt.Fprintln(stderr, "mockidp:", err)
+		complain(stderr, err)
 		return exitUsage
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.listen)
@@ -63,15 +64,31 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	provider, err := mockidp.New(cfg, mockidp.WithLogger(log))
 	if err != nil {
 		_ = listener.Close()
-		fmt.Fprintln(stderr, "mockidp:", err)
+		complain(stderr, err)
 		return exitUsage
 	}
 	banner(log, provider, listener.Addr(), cfg)
 	if err := serve(ctx, provider, listener, s, log); err != nil {
-		fmt.Fprintln(stderr, "mockidp:", err)
+		complain(stderr, err)
 		return exitRuntime
 	}
 	return exitOK
+}
+
+// complain writes an error in one line, since several mistakes may come on several.
+func complain(w io.Writer, err error) {
+	var line strings.Builder
+	for part := range strings.Lines(err.Error()) {
+		switch said := line.String(); {
+		case said == "":
+		case strings.HasSuffix(said, ":"):
+			line.WriteString(" ")
+		default:
+			line.WriteString("; ")
+		}
+		line.WriteString(strings.TrimSpace(part))
+	}
+	fmt.Fprintln(w, "mockidp:", line.String())
 }
 
 // banner says what is served, and how to use the defaults, which are published and no secret.

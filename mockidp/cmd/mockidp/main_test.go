@@ -8,8 +8,10 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
 	"io"
 	"math/big"
@@ -20,9 +22,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"crypto/tls"
-	"encoding/json"
 )
 
 func env(pairs map[string]string) func(string) string {
@@ -44,7 +43,8 @@ func TestRun_MistakesAreOneSentenceAndAnExitCode(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	bad := write(t, "bad.yaml", "clients:\n  - client_idd: x\n")
+	bad := write(t, "bad.yaml", "clients:\n  - client_idd: x\n    secret: y\n")
+	wrong := write(t, "wrong.yaml", "issuer: x\nusers: [{email: a}]\n")
 	for name, test := range map[string]struct {
 		args []string
 		env  map[string]string
@@ -59,6 +59,7 @@ func TestRun_MistakesAreOneSentenceAndAnExitCode(t *testing.T) {
 		"another interface":       {[]string{"--listen", "192.0.2.1:0"}, nil, exitUsage, "--allow-remote"},
 		"absent configuration":    {[]string{"--config", "/nonexistent.yaml"}, nil, exitUsage, "/nonexistent.yaml"},
 		"bad configuration":       {[]string{"--config", bad}, nil, exitUsage, "line 2: field client_idd not found"},
+		"several mistakes":        {[]string{"--config", wrong}, nil, exitUsage, "name a host; users[0]"},
 		"bad issuer":              {[]string{"--issuer", "idp"}, nil, exitUsage, "issuer"},
 		"bad issuer in the env":   {nil, map[string]string{"MOCKIDP_ISSUER": "idp"}, exitUsage, "issuer"},
 		"bad level in the env":    {nil, map[string]string{"MOCKIDP_LOG_LEVEL": "loud"}, exitUsage, "MOCKIDP_LOG_LEVEL"},
@@ -71,10 +72,22 @@ func TestRun_MistakesAreOneSentenceAndAnExitCode(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var out, errs strings.Builder
 			code := run(t.Context(), test.args, env(test.env), &out, &errs)
-			if code != test.code || !strings.Contains(errs.String(), test.want) || strings.Count(errs.String(), "mockidp: ") != 1 {
+			if code != test.code || !strings.Contains(errs.String(), test.want) || strings.Count(errs.String(), "\n") != 1 {
 				t.Errorf("exit code %d, output %q; want %d, %q", code, errs.String(), test.code, test.want)
 			}
 		})
+	}
+}
+
+func TestDefaultIssuer_IsWhereThisMachineReachesIt(t *testing.T) {
+	for address, want := range map[string]string{"127.0.0.1:80": "http://127.0.0.1:80", "0.0.0.0:8080": "http://localhost:8080", "[::]:8080": "http://localhost:8080", "[::1]:1": "http://[::1]:1"} {
+		addr, err := net.ResolveTCPAddr("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := (settings{}).defaultIssuer(addr); got != want {
+			t.Errorf("%s: %s, want %s", address, got, want)
+		}
 	}
 }
 
