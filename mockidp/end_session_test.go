@@ -178,7 +178,8 @@ func TestEndSession_BackChannelLogout_2_7_TokensWithoutOfflineAccessEnd(t *testi
 		if a := s.userinfo(got.AccessToken); a.StatusCode != http.StatusUnauthorized {
 			t.Errorf("the access token still works: %d", a.StatusCode)
 		}
-	}	t.Run("a code that was not redeemed in time ends too", func(t *testing.T) {
+	}
+	t.Run("a code that was not redeemed in time ends too", func(t *testing.T) {
 		s := newIDP(t, nil)
 		code := s.code("alice")
 		s.endSession("id_token_hint", s.mint("alice", "app"))
