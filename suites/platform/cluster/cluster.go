@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -197,7 +198,7 @@ func (r contextReader) Read(p []byte) (int, error) {
 	return r.Reader.Read(p)
 }
 
-// ExportLogs writes what `kind export logs` would into dir.
+// ExportLogs writes what `kind export logs` would into dir. A single file that cannot be had is no error.
 func (c *Cluster) ExportLogs(ctx context.Context, dir string) error {
 	if err := c.engine.environment(); err != nil {
 		return err
@@ -206,10 +207,15 @@ func (c *Cluster) ExportLogs(ctx context.Context, dir string) error {
 	go func() { done <- c.provider.CollectLogs(c.options.Name, dir) }()
 	select {
 	case err := <-done:
-		if err != nil {
-			return fmt.Errorf("exporting the node's logs: %w", explain(err))
+		if err == nil {
+			return nil
 		}
-		return nil
+		if _, missing := os.Stat(filepath.Join(dir, c.options.Name+"-control-plane", "journal.log")); missing == nil {
+			// A node image without crictl, for example, has no list of images.
+			c.options.Logger.Debug("some of the node's logs are missing", "error", explain(err))
+			return nil
+		}
+		return fmt.Errorf("exporting the node's logs: %w", explain(err))
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -239,6 +245,19 @@ func Delete(ctx context.Context, options Options) error {
 	return remove(ctx, options, *s)
 }
 
+// Forget removes what is known about a cluster without asking any engine: for when a private engine, and with it every
+// container, is gone.
+func Forget(options Options) error {
+	options, err := options.withDefaults()
+	if err != nil {
+		return err
+	}
+	if err := os.RemoveAll(options.StateDir); err != nil {
+		return fmt.Errorf("deleting the state of the cluster %s: %w", options.Name, err)
+	}
+	return nil
+}
+
 func remove(ctx context.Context, options Options, s state) error {
 	e := engine{host: options.DockerHost}
 	if err := e.removeContainers(ctx, options.Name); err != nil {
@@ -250,8 +269,5 @@ func remove(ctx context.Context, options Options, s state) error {
 			options.Logger.Debug("the network kind stays", "error", err)
 		}
 	}
-	if err := os.RemoveAll(options.StateDir); err != nil {
-		return fmt.Errorf("deleting the state of the cluster %s: %w", options.Name, err)
-	}
-	return nil
+	return Forget(options)
 }

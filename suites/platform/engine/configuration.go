@@ -27,6 +27,9 @@ func dockerdConfig(p paths, pool netip.Prefix, trimmer, cgroupParent string) ([]
 		"ip-forward":     false,
 		"ip-masq":        false,
 		"userland-proxy": true,
+		// Containers reach no name server of the outside. This address refuses at once, so that a name which is not the
+		// cluster's is an error at once and not a wait.
+		"dns": []string{"127.0.0.1"},
 		// Lowering it needs CAP_SYS_RESOURCE.
 		"oom-score-adjust": 0,
 		"shutdown-timeout": 5,
