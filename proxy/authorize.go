@@ -54,7 +54,7 @@ type constraint struct {
 
 var constraints = []constraint{
 	{"allowed_groups", func(s *session, values []string) bool { return intersect(s.Groups, values) }},
-	{"allowed_emails", func(s *session, values []string) bool { return s.Email != "" && slices.Contains(values, s.Email) }},
+	{"allowed_emails", func(s *session, values []string) bool { return slices.Contains(values, s.Email) }},
 	{"allowed_email_domains", func(s *session, values []string) bool {
 		return slices.ContainsFunc(values, func(d string) bool { return emailInDomain(s.Email, d) })
 	}},
@@ -75,11 +75,8 @@ func constrain(s *session, rawQuery string) (reason string) {
 		if i < 0 {
 			return "the auth request has an unknown constraint"
 		}
-		values := listValues(raw)
-		if len(values) == 0 {
-			return name + " is empty and so allows no one"
-		}
-		if !constraints[i].satisfied(s, values) {
+		// An empty list satisfies nothing.
+		if !constraints[i].satisfied(s, listValues(raw)) {
 			return name + " does not allow this session"
 		}
 	}

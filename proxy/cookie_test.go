@@ -80,6 +80,35 @@ func TestDeletionHasTheSameScope(t *testing.T) {
 	}
 }
 
+// An ingress may drop one of several Set-Cookie headers, so that a session and what it replaced are both presented.
+func TestOfSeveralSessionsTheOneRenewedLastCounts(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	store := &sessionStore{name: "n", sealer: testSealer(t, testSecret, "session"), cookies: testCookies, now: func() time.Time { return now }}
+	save := func(subject string, refreshed int64, email string) []*http.Cookie {
+		set, _, err := store.save(requestWith(), &session{Subject: subject, Email: email, Refreshed: refreshed, Expires: now.Unix() + 60})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return set
+	}
+	var random strings.Builder
+	for range 150 {
+		random.WriteString(randomToken())
+	}
+	oldWhole, newWhole := save("old", 1, ""), save("new", 2, "")
+	oldParts, newParts := save("old", 1, random.String()), save("new", 2, random.String())
+	for name, cookies := range map[string][]*http.Cookie{
+		"it shrank": append(oldParts, newWhole...), "it grew": append(oldWhole, newParts...), "twice the name": append(newWhole, oldWhole...), "twice the name, the other way": append(oldWhole, newWhole...),
+	} {
+		if s, err := store.load(requestWith(cookies...)); err != nil || s.Subject != "new" {
+			t.Errorf("%s: %+v, %v", name, s, err)
+		}
+	}
+	if _, err := store.load(requestWith(newParts[0], oldParts[1])); err == nil {
+		t.Error("parts of two sessions make one")
+	}
+}
+
 // Whatever Cookie header a client sends, reading a session or a state ends without one and without a panic, unless the
 // genuine cookie is in it.
 func FuzzCookieHeader(f *testing.F) {

@@ -159,6 +159,10 @@ func TestCallbackRefusesBeforeTheCodeIsRedeemed(t *testing.T) {
 		{"no state", replace("state", ""), nil, 0, 403, "sign in again"},
 		{"short state", replace("state", "abc"), nil, 0, 403, "sign in again"},
 		{"another state", replace("state", strings.Repeat("a", 43)), nil, 0, 403, "sign in again"},
+		{"a state that only begins right", func(back string) string {
+			u, _ := url.Parse(back)
+			return replace("state", u.Query().Get("state")[:stateIDLength]+strings.Repeat("a", 35))(back)
+		}, nil, 0, 403, "sign in again"},
 		{"another browser", same, func(f *fixture) *browser { return f.another() }, 0, 403, "sign in again"},
 		{"too late", same, nil, 15 * time.Minute, 403, "sign in again"},
 		{"no code", replace("code", ""), nil, 0, 400, "no code"},
@@ -325,7 +329,11 @@ func TestUnfinishedLoginsDoNotPileUp(t *testing.T) {
 
 func TestAStrictSessionContinuesByPage(t *testing.T) {
 	f := newFixture(t, func(c *Config) { c.CookieSameSite = "strict" })
-	resp := f.login("/x?a=1&b='")
+	authorize := f.get("/oauth2/start?rd=/x%3Fa=1%26b='")
+	if got := authorize.Cookies(); len(got) != 1 || got[0].SameSite != http.SameSiteLaxMode {
+		t.Errorf("the state cookie would not come back from the provider: %v", got)
+	}
+	resp := f.finish(authorize.Header.Get("Location"))
 	wantStatus(t, resp, http.StatusOK)
 	if !strings.Contains(resp.body, `http-equiv="refresh" content="0;url=/x?a=1&amp;b=`) {
 		t.Errorf("page does not go on:\n%s", resp.body)

@@ -47,7 +47,7 @@ func (k *keySet) fetch(ctx context.Context) error {
 	var keys []jose.JSONWebKey
 	for _, raw := range document.Keys {
 		var key jose.JSONWebKey
-		if json.Unmarshal(raw, &key) == nil && key.Valid() && key.IsPublic() && key.Use != "enc" {
+		if json.Unmarshal(raw, &key) == nil && key.Valid() && key.Use != "enc" {
 			keys = append(keys, key)
 		}
 	}

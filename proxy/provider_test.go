@@ -135,6 +135,34 @@ func TestProviderDocumentsThatAreNotUsable(t *testing.T) {
 	}
 }
 
+func TestTheProviderClientIsBoundedAndFollowsNoRedirect(t *testing.T) {
+	var server *httptest.Server
+	server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/redirect":
+			http.Redirect(w, r, "/short", http.StatusFound)
+		case "/short":
+			_, _ = w.Write([]byte(`{}`))
+		case "/long":
+			_, _ = w.Write([]byte(`{"x":"` + strings.Repeat("x", maxProviderBody) + `"}`))
+		}
+	}))
+	defer server.Close()
+	client, err := newProviderClient(&http.Client{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if client.Timeout != providerTimeout {
+		t.Errorf("timeout %s", client.Timeout)
+	}
+	for path, ok := range map[string]bool{"/short": true, "/redirect": false, "/long": false} {
+		var into map[string]any
+		if err := getJSON(t.Context(), client, server.URL+path, &into); (err == nil) != ok {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
 func TestProviderCAFile(t *testing.T) {
 	var server *httptest.Server
 	server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -51,7 +51,7 @@ func parseAllowedHost(entry string) (allowedHost, error) {
 }
 
 func (a allowedHost) matches(scheme, host, port string) bool {
-	if host != a.host && !(a.subdomains && strings.HasSuffix(host, "."+a.host) && !isNumericHost(host)) {
+	if host != a.host && !(a.subdomains && strings.HasSuffix(host, "."+a.host)) {
 		return false
 	}
 	defaultPort := map[string]string{"http": "80", "https": "443"}[scheme]
@@ -136,9 +136,6 @@ func (v redirectValidator) checkPath(s string, relative bool) error {
 	// Harmless to a browser in "/a//b", but only a step from "//host": oauth2-proxy refuses it too.
 	if relative && strings.Contains(path, "//") {
 		return errors.New("its path has two slashes in a row")
-	}
-	if relative && strings.HasPrefix(resolveDots(path), "//") {
-		return errors.New("its path resolves to two slashes at the start")
 	}
 	decoded, err := url.PathUnescape(path)
 	if err != nil {

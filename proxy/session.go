@@ -78,7 +78,7 @@ func (st *sessionStore) decode(value string) (*session, error) {
 		return nil, err
 	}
 	var s session
-	if err := json.Unmarshal(plaintext, &s); err != nil || s.Subject == "" {
+	if err := json.Unmarshal(plaintext, &s); err != nil {
 		return nil, errNotAuthentic
 	}
 	if !st.now().Before(time.Unix(s.Expires, 0)) {

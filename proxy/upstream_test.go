@@ -76,7 +76,7 @@ func TestUpstreamReceivesTheRequestAndWhoSentIt(t *testing.T) {
 	f.setCookie("app", "1")
 	f.setCookie("_oauth2_proxy_abcdefgh_csrf", "x")
 	resp := f.do("PUT", "/a%2Fb//c/../d?x=1;y=%zz&z=+", "Host", "ignored", "X-Forwarded-User", "admin", "X_forwarded_email", "admin", "X-Auth-Request-Groups", "admin",
-		"X_Auth_Request_User", "admin", "x-forwarded-Access_Token", "admin", "X-Forwarded-For", "6.6.6.6", "X-Forwarded-Host", "evil.test", "Authorization", "Basic YTpi", "Connection", "X-Forwarded-Groups")
+		"X_Auth_Request_User", "admin", "x-forwarded-Access_Token", "admin", "X-Forwarded-For", "6.6.6.6", "X-Forwarded-Host", "evil.test", "Authorization", "Basic YTpi", "Connection", "X-Forwarded-Groups", "Accept-Encoding", "br")
 	wantStatus(t, resp, http.StatusOK)
 	if last.RequestURI != "/a%2Fb//c/../d?x=1;y=%zz&z=+" {
 		t.Errorf("request URI %q", last.RequestURI)
@@ -94,6 +94,9 @@ func TestUpstreamReceivesTheRequestAndWhoSentIt(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}
+	if got := last.Header.Get("Accept-Encoding"); got != "br" {
+		t.Errorf("Accept-Encoding %q", got)
+	}
 	if !strings.HasPrefix(last.Header.Get("X-Forwarded-Access-Token"), "at-") {
 		t.Error("no access token")
 	}
@@ -108,9 +111,13 @@ func TestForwardedChainGoesOnBehindATrustedProxy(t *testing.T) {
 	upstream, last := echo(t, nil)
 	f := newFixture(t, func(c *Config) { c.Upstream = upstream.URL; c.ReverseProxy = true })
 	f.login("/")
+	f.http.Transport.(*http.Transport).DisableCompression = true
 	f.get("/", "X-Forwarded-For", "9.9.9.9", "X-Forwarded-Host", "app.test", "X-Forwarded-Proto", "https")
 	if got := last.Header.Get("X-Forwarded-For"); got != "9.9.9.9, 127.0.0.1" {
 		t.Errorf("X-Forwarded-For %q", got)
+	}
+	if _, ok := last.Header["Accept-Encoding"]; ok {
+		t.Error("the proxy asks for an encoding the client did not ask for")
 	}
 	if got := last.Header.Get("X-Forwarded-Host"); got != "app.test" {
 		t.Errorf("X-Forwarded-Host %q", got)
@@ -179,6 +186,7 @@ func TestStaticUpstream(t *testing.T) {
 func TestStreamsReachTheClientAsTheyCome(t *testing.T) {
 	next := make(chan struct{})
 	upstream, _ := echo(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "13") // a known length is no reason to wait for the rest
 		_, _ = io.WriteString(w, "first\n")
 		w.(http.Flusher).Flush()
 		<-next
