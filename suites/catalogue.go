@@ -46,7 +46,29 @@ func NewCatalogue(fixtures fs.FS) (*Catalogue, error) {
 		admissionChecks(),
 		documentChecks(fixtures),
 	)
-	return c, c.verify()
+	if err := c.verify(); err != nil {
+		return nil, err
+	}
+	c.inheritFeatures()
+	return c, nil
+}
+
+// inheritFeatures gives each check the features that its requirements need, so that they are stated once.
+func (c *Catalogue) inheritFeatures() {
+	for i := range c.Checks {
+		check := &c.Checks[i]
+		for _, id := range check.Requirements {
+			r, err := c.Contract.Lookup(id)
+			if err != nil {
+				continue // verify has looked
+			}
+			for _, f := range r.Features {
+				if feature := subject.Feature(f); !slices.Contains(check.Features, feature) {
+					check.Features = append(slices.Clone(check.Features), feature)
+				}
+			}
+		}
+	}
 }
 
 func loadGateways(fixtures fs.FS) ([]subject.GatewayConfig, error) {

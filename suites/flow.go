@@ -60,7 +60,7 @@ func answerForm(page *browser.Response, user string) (*browser.Request, error) {
 	}
 	isLogin := at.Hostname() == "idp."+subject.Domain
 	isSignIn := strings.HasSuffix(at.Path, "/oauth2/sign_in")
-	if page.Status >= 400 || (!isLogin && !isSignIn) {
+	if page.Status != http.StatusOK || (!isLogin && !isSignIn) {
 		return nil, nil
 	}
 	form, err := page.Form()
@@ -68,7 +68,7 @@ func answerForm(page *browser.Response, user string) (*browser.Request, error) {
 		return nil, fmt.Errorf("the page at %s has no form to sign in with: %w", page.URL, err)
 	}
 	if isLogin {
-		form.Set("username", user)
+		form.Set("user", user)
 	}
 	request := form.Request()
 	return &request, nil

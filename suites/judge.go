@@ -35,8 +35,8 @@ type Judge struct {
 	Workers int
 	// CheckTimeout bounds one check; 0 is one minute. A check that exceeds it is blocked.
 	CheckTimeout time.Duration
-	// Started is told each check that starts; nil is fine. It is called from several goroutines.
-	Started func(Check)
+	// Done is told of each result, one at a time; nil is fine.
+	Done func(Result)
 	// Clock returns the time; nil is time.Now.
 	Clock func() time.Time
 
@@ -51,7 +51,15 @@ func (j *Judge) Start(ctx context.Context, checks []Check) (await func(ctx conte
 	for _, c := range checks {
 		results[c.ID] = make(chan Result, 1)
 	}
-	go j.run(ctx, checks, func(r Result) { results[r.Check.ID] <- r })
+	var one sync.Mutex
+	go j.run(ctx, checks, func(r Result) {
+		results[r.Check.ID] <- r
+		if j.Done != nil {
+			one.Lock()
+			defer one.Unlock()
+			j.Done(r)
+		}
+	})
 	return func(ctx context.Context, id string) (Result, error) {
 		channel, ok := results[id]
 		if !ok {
@@ -159,9 +167,6 @@ func lanesOf(checks []Check) [][]Check {
 func (j *Judge) judge(ctx context.Context, c Check) Result {
 	if err := ctx.Err(); err != nil {
 		return Result{Check: c, Findings: all(c, contract.Blocked, "the run was interrupted before this check")}
-	}
-	if j.Started != nil {
-		j.Started(c)
 	}
 	now := j.Clock
 	if now == nil {

@@ -6,9 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 
 	"github.com/onsi/ginkgo/v2"
+	"github.com/onsi/ginkgo/v2/formatter"
 
 	"github.com/ingress-auth/conformance/suites/contract"
 	"github.com/ingress-auth/conformance/suites/exchange"
@@ -20,12 +22,16 @@ type Run struct {
 	Catalogue *Catalogue
 	Fixtures  fs.FS
 	Selected  []contract.Requirement
+	// Redactor hides secrets in every exchange of the findings.
+	Redactor *exchange.Redactor
 	// Strict turns a SHOULD that does not hold into a failure.
 	Strict bool
 	// Workers is how many checks run at once; 0 leaves it to the Judge.
 	Workers int
-	// Color lets Ginkgo colour its lines; Verbose lets it name every spec.
-	Color, Verbose bool
+	// Done is told of each result; nil is fine.
+	Done func(Result)
+	// Log gets what Ginkgo reports; nil drops it. The verdict is drawn from the findings, not from this text.
+	Log io.Writer
 }
 
 // Judge runs the checks of the selection as Ginkgo specs and returns an outcome for each requirement. Ginkgo runs once in
@@ -36,7 +42,7 @@ func (r Run) Judge(ctx context.Context, s *subject.Subject) ([]contract.Outcome,
 		return nil, err
 	}
 	checks := r.Catalogue.ChecksFor(r.Selected)
-	judge := &Judge{Subject: s, Redactor: exchange.NewRedactor(), Workers: r.Workers}
+	judge := &Judge{Subject: s, Redactor: r.Redactor, Workers: r.Workers, Done: r.Done}
 	results, err := r.ginkgo(ctx, judge, checks, func(f contract.Finding) bool { return explained(known, f) })
 	if err != nil {
 		return nil, err
@@ -78,10 +84,9 @@ func (r Run) ginkgo(ctx context.Context, judge *Judge, checks []Check, explained
 	}, explained)
 	suiteConfig, reporterConfig := ginkgo.GinkgoConfiguration()
 	suiteConfig.Timeout = 0
-	reporterConfig.NoColor = !r.Color
-	reporterConfig.Succinct = !r.Verbose
-	reporterConfig.Verbose = r.Verbose
-	// The verdict is drawn from the findings; what Ginkgo reports is for the reader.
+	reporterConfig.NoColor, reporterConfig.Verbose = true, true
+	// The one way to tell Ginkgo where to write; it runs once in a process.
+	formatter.ColorableStdOut, formatter.ColorableStdErr = r.log(), r.log()
 	fail := &failure{}
 	ginkgo.RunSpecs(fail, "ingress-auth-conformance", suiteConfig, reporterConfig)
 	if err := ctx.Err(); err != nil {
@@ -99,6 +104,13 @@ func (r Run) ginkgo(ctx context.Context, judge *Judge, checks []Check, explained
 		return nil, errors.New("ginkgo reports a failure that no finding explains")
 	}
 	return results, nil
+}
+
+func (r Run) log() io.Writer {
+	if r.Log == nil {
+		return io.Discard
+	}
+	return r.Log
 }
 
 func anyRed(results []Result, explained func(contract.Finding) bool) bool {

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ingress-auth/conformance/fixtures"
+	"github.com/ingress-auth/conformance/suites"
+	"github.com/ingress-auth/conformance/suites/contract"
+	"github.com/ingress-auth/conformance/suites/exchange"
+	"github.com/ingress-auth/conformance/suites/report"
+	"github.com/ingress-auth/conformance/suites/subject"
+)
+
+// runFlags are the choices of one run.
+type runFlags struct {
+	selectionFlags
+	kindFlags
+	platform  string
+	reportDir string
+	strict    bool
+	workers   int
+}
+
+const (
+	platformLocal = "local"
+	platformKind  = "kind"
+)
+
+func runCommand() *cobra.Command {
+	var f runFlags
+	cmd := &cobra.Command{
+		Use:   "run [ID | PREFIX-]...",
+		Short: "Bring the subject up, judge it, write the report",
+		Long: `run judges the requirements that are named (all when none is named; a name that ends in a hyphen is a prefix) and
+writes report.json, junit.xml, report.md and report.html into a folder of its own below --report-dir.
+
+On the platform local, proxy, identity provider and stand-ins run in this process behind a real nginx on loopback. On the
+platform kind they run in a Kubernetes cluster behind a real ingress-nginx; a cluster that 'ingress-auth up' left is used
+and kept, otherwise one is created and deleted.`,
+		RunE: func(cmd *cobra.Command, ids []string) error { return f.run(cmd, ids) },
+	}
+	f.selectionFlags.add(cmd)
+	f.kindFlags.add(cmd)
+	cmd.Flags().StringVar(&f.platform, "platform", platformKind, "where the subject runs: kind or local")
+	cmd.Flags().StringVar(&f.reportDir, "report-dir", "reports", "folder that gets a folder for this run's report")
+	cmd.Flags().BoolVar(&f.strict, "strict", false, "a SHOULD that does not hold fails the run")
+	cmd.Flags().IntVar(&f.workers, "workers", 0, "how many checks run at once (0: 8)")
+	return cmd
+}
+
+func (f *runFlags) run(cmd *cobra.Command, ids []string) error {
+	if !slices.Contains([]string{platformKind, platformLocal}, f.platform) {
+		return usage(fmt.Errorf("unknown platform %q: choose kind or local", f.platform))
+	}
+	if err := f.kindFlags.validate(); err != nil {
+		return usage(err)
+	}
+	catalogue, selection, selected, err := f.choose(ids)
+	if err != nil {
+		return err
+	}
+	r := &oneRun{
+		flags: f, out: newConsole(cmd.ErrOrStderr()), started: time.Now(),
+		suite: suites.Run{
+			Catalogue: catalogue, Fixtures: fixtures.FS(), Selected: selected, Redactor: exchange.NewRedactor(),
+			Strict: f.strict, Workers: f.workers,
+		},
+	}
+	r.dir = filepath.Join(f.reportDir, r.started.UTC().Format("20060102T150405Z")+"-"+f.platform)
+	r.document = r.about(selection)
+	document := r.judge(cmd.Context())
+	if err := report.Write(r.dir, document); err != nil {
+		return fmt.Errorf("writing the report: %w", err)
+	}
+	if err := report.WriteSummary(cmd.OutOrStdout(), document, colored(cmd.OutOrStdout())); err != nil {
+		return err
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "report: %s\n", filepath.Join(r.dir, "report.html"))
+	if document.Conclusion.ExitCode == contract.ExitConformant {
+		return nil
+	}
+	return verdict{document.Conclusion.ExitCode}
+}
+
+// oneRun is a run on its way.
+type oneRun struct {
+	flags    *runFlags
+	suite    suites.Run
+	out      *console
+	started  time.Time
+	dir      string
+	document report.Document
+}
+
+// judge brings the subject up, judges it and takes it down. It always returns a document: a run that failed says so.
+func (r *oneRun) judge(ctx context.Context) report.Document {
+	outcomes, err := r.outcomes(ctx)
+	r.document.Run.Finished = time.Now().UTC()
+	if err != nil {
+		return report.SetUpFailed(r.document, contract.WithExitCode(err, exitCode(ctx, err)))
+	}
+	return report.New(r.document, outcomes, r.rerun)
+}
+
+func (r *oneRun) outcomes(ctx context.Context) (outcomes []contract.Outcome, err error) {
+	s, err := r.bringUp(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.Close(context.WithoutCancel(ctx))) }()
+	r.describe(s)
+	checks := r.suite.Catalogue.ChecksFor(r.suite.Selected)
+	r.out.step("suites", "judging %d requirements by %d checks on %s", len(r.suite.Selected), len(checks), s.Platform)
+	r.suite.Done = r.out.counter(len(checks))
+	log, err := r.ginkgoLog()
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	r.suite.Log = log
+	outcomes, err = r.suite.Judge(ctx, s)
+	if err != nil || contract.Score(outcomes).ExitCode != contract.ExitConformant {
+		r.keepEvidence(ctx, s)
+	}
+	return outcomes, err
+}
+
+func (r *oneRun) bringUp(ctx context.Context) (*subject.Subject, error) {
+	if r.flags.platform == platformLocal {
+		return subject.NewLocal(ctx, subject.LocalOptions{Gateways: r.suite.Catalogue.Gateways, Redactor: r.suite.Redactor})
+	}
+	return r.flags.kindFlags.bringUp(ctx, kindRun{out: r.out, gateways: r.suite.Catalogue.Gateways, redactor: r.suite.Redactor, evidence: filepath.Join(r.dir, "evidence")})
+}
+
+// ginkgoLog is where Ginkgo's own report goes.
+func (r *oneRun) ginkgoLog() (*os.File, error) {
+	if err := os.MkdirAll(r.dir, 0o755); err != nil {
+		return nil, fmt.Errorf("making the report's folder: %w", err)
+	}
+	f, err := os.Create(filepath.Join(r.dir, "ginkgo.log"))
+	if err != nil {
+		return nil, fmt.Errorf("making the log of Ginkgo: %w", err)
+	}
+	return f, nil
+}
+
+// keepEvidence keeps what helps to explain a failure. That it cannot is worth a line, not another failure.
+func (r *oneRun) keepEvidence(ctx context.Context, s *subject.Subject) {
+	dir := filepath.Join(r.dir, "evidence")
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	if err := s.Evidence(ctx, dir); err != nil {
+		r.out.step("evidence", "not complete: %v", err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		r.document.Evidence = append(r.document.Evidence, report.Evidence{Path: "evidence/" + e.Name(), Description: "state of the subject after the checks"})
+	}
+}
+
+// about is the document before anything was judged.
+func (r *oneRun) about(selection contract.Selection) report.Document {
+	return report.Document{
+		Run:       report.Run{ID: filepath.Base(r.dir), Started: r.started.UTC(), Command: "ingress-auth " + strings.Join(os.Args[1:], " ")},
+		Tool:      tool(),
+		Platform:  report.Platform{Name: r.flags.platform, OS: runtime.GOOS, Arch: runtime.GOARCH},
+		Selection: report.Selection{Selection: selection, Strict: r.flags.strict},
+		Notes: []string{
+			"An auth service that never answers is judged with a time limit of one second for its route; nginx's default is a minute.",
+			"Statuses of the auth service are provoked by a programmable stand-in; sign-in, sessions and tokens are those of the reference proxy and the mock identity provider.",
+		},
+	}
+}
+
+// describe takes down what is judged.
+func (r *oneRun) describe(s *subject.Subject) {
+	roles := map[string]*report.Part{
+		subject.RoleGateway: &r.document.Subject.Gateway, subject.RoleAuthService: &r.document.Subject.AuthService,
+		subject.RoleIdP: &r.document.Subject.IdP, subject.RoleBackend: &r.document.Subject.Backend,
+	}
+	for _, p := range s.Parts {
+		part := report.Part{Name: p.Name, Version: p.Version, Origin: p.Origin, StandIn: p.StandIn}
+		if slot := roles[p.Role]; slot != nil && slot.Name == "" {
+			*slot = part
+			continue
+		}
+		r.document.Parts = append(r.document.Parts, part)
+	}
+}
+
+// rerun is the command that judges one requirement again.
+func (r *oneRun) rerun(id string) string {
+	return fmt.Sprintf("go run ./suites/cmd/ingress-auth run --platform %s %s", r.flags.platform, id)
+}
+
+func tool() report.Tool {
+	t := report.Tool{Name: "ingress-auth-conformance", Version: "dev"}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return t
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		t.Version = v
+	}
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" {
+			t.Commit = setting.Value
+		}
+	}
+	return t
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Say which version this is", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			t := tool()
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), strings.TrimSpace(t.Name+" "+t.Version+" "+t.Commit), runtime.Version())
+			return err
+		},
+	}
+}
