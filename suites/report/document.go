@@ -172,10 +172,10 @@ func SetUpFailed(about Document, err error) Document {
 		Verdict:  contract.Blocked,
 		Findings: []contract.Judged{{Finding: contract.Finding{Requirement: id, Check: "set-up", Verdict: contract.Blocked, Reason: reason}}},
 	}}, nil)
-	doc.Conclusion.Sentence = fmt.Sprintf("Could not judge: %s", reason)
 	if code := contract.ExitCodeOf(err); code != contract.ExitConformant {
 		doc.Conclusion.ExitCode = code
 	}
+	doc.Conclusion.Sentence = fmt.Sprintf("%s: %s", headline(doc.Conclusion), reason)
 	return doc
 }
 

@@ -55,9 +55,13 @@ type areaView struct {
 	Results []resultView
 }
 
+// Judged counts the requirements of the area that apply.
+func (v areaView) Judged() int { return v.Total - v.NotApplicable }
+
 // segment is a stretch of a bar, in per cent of its width.
 type segment struct {
 	Standing contract.Standing
+	N        int
 	X, Width float64
 }
 
@@ -175,14 +179,17 @@ func areaViews(doc Document) []areaView {
 	return views
 }
 
-// bar lays the counts of an area side by side, what holds first.
+// bar lays the counts of an area side by side, what holds first and what does not apply last.
 func bar(c contract.Counts) []segment {
 	var segments []segment
 	x := 0.0
-	for _, s := range slices.Backward(contract.Standings()) {
+	for _, s := range []contract.Standing{
+		contract.StandingPass, contract.StandingKnown, contract.StandingWarn, contract.StandingStale,
+		contract.StandingFail, contract.StandingBlocked, contract.StandingNotApplicable,
+	} {
 		if n := c.Of(s); n > 0 && c.Total > 0 {
 			width := 100 * float64(n) / float64(c.Total)
-			segments = append(segments, segment{Standing: s, X: x, Width: width})
+			segments = append(segments, segment{Standing: s, N: n, X: x, Width: width})
 			x += width
 		}
 	}
