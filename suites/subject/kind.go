@@ -4,6 +4,7 @@ package subject
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -289,8 +290,47 @@ func (s *kindSubject) awaitDeployments(ctx context.Context, namespace string, na
 				waiting = append(waiting, name)
 			}
 		}
-		return len(waiting) == 0, "not ready: " + strings.Join(waiting, ", "), nil
+		if len(waiting) == 0 {
+			return true, "", nil
+		}
+		return false, s.describe(ctx, namespace, waiting), nil
 	})
+}
+
+// describe tells what the pods of Deployments that are not ready are at.
+func (s *kindSubject) describe(ctx context.Context, namespace string, deployments []string) string {
+	pods, err := s.kube.List(ctx, kube.Pod, namespace, "")
+	if err != nil {
+		return err.Error()
+	}
+	var out []string
+	for _, name := range deployments {
+		state := "no pod"
+		for i := range pods {
+			if cmp.Or(pods[i].GetLabels()["app"], pods[i].GetLabels()[labelGateway]) == name {
+				state = stateOf(&pods[i])
+			}
+		}
+		out = append(out, name+" ("+state+")")
+	}
+	return "not ready: " + strings.Join(out, ", ")
+}
+
+// stateOf is why a pod's container waits, or else the pod's phase.
+func stateOf(pod *kube.Object) string {
+	status, _ := pod.Object["status"].(map[string]any)
+	containers, _ := status["containerStatuses"].([]any)
+	for _, c := range containers {
+		container, _ := c.(map[string]any)
+		state, _ := container["state"].(map[string]any)
+		if waiting, ok := state["waiting"].(map[string]any); ok {
+			if reason, _ := waiting["reason"].(string); reason != "" {
+				return reason
+			}
+		}
+	}
+	phase, _ := status["phase"].(string)
+	return phase
 }
 
 func isAvailable(deployment *kube.Object) bool {
@@ -398,7 +438,7 @@ func (s *kindSubject) subject(ctx context.Context) (*Subject, error) {
 		Gateway:        s.gateway,
 		GatewayName:    "ingress-nginx",
 		GatewayVersion: strings.TrimPrefix(controller.release, "v"),
-		Missing:        map[Feature]string{},
+		Missing:        ingressNginxMissing(controller.release),
 		Resolve:        s.resolve,
 		Roots:          s.manifests.material.authority.Pool(),
 		Recorder:       s.recorder(),

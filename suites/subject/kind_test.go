@@ -312,3 +312,41 @@ func TestADeploymentIsAvailableOnlyInItsNewestGeneration(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatAVersionLacks(t *testing.T) {
+	for version, want := range map[string][]Feature{
+		"1.9.4":     {FeatureDisableIntercept},
+		"v1.11.0":   nil,
+		"1.13.6":    nil,
+		"1.13.7":    {FeatureInheritedErrorBypass},
+		"1.14.2":    nil,
+		"1.14.3-rc": {FeatureInheritedErrorBypass},
+		"1.15.1":    {FeatureInheritedErrorBypass},
+		"UNKNOWN":   nil,
+		"1.x.0":     nil,
+	} {
+		missing := ingressNginxMissing(version)
+		if len(missing) != len(want) || len(want) == 1 && missing[want[0]] == "" {
+			t.Errorf("%s lacks %v, want %v", version, missing, want)
+		}
+	}
+}
+
+func TestAWaitingPodTellsItsReason(t *testing.T) {
+	pod := func(text string) *kube.Object {
+		objects, err := kube.Decode([]byte("apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nstatus: " + text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return objects[0]
+	}
+	for text, want := range map[string]string{
+		`{phase: Pending, containerStatuses: [{state: {waiting: {reason: ImagePullBackOff}}}]}`: "ImagePullBackOff",
+		`{phase: Running, containerStatuses: [{state: {running: {}}}]}`:                         "Running",
+		`{phase: Pending, conditions: [{type: PodScheduled, status: "False"}]}`:                 "Pending",
+	} {
+		if got := stateOf(pod(text)); got != want {
+			t.Errorf("state %q, want %q", got, want)
+		}
+	}
+}
