@@ -52,23 +52,27 @@ func visit(ctx context.Context, b *browser.Browser, request browser.Request, use
 	return nil, fmt.Errorf("signing in at %s led from form to form without an end", request.URL)
 }
 
-// answerForm returns the request that answers the page's form, or nil when the page is none of the sign-in flow.
+// answerForm returns the request that answers the page's form, or nil when the page is none of the sign-in flow. The form of
+// the auth service leads to its start endpoint; oauth2-proxy shows it with a 200, or with a 403 in place of an upstream.
 func answerForm(page *browser.Response, user string) (*browser.Request, error) {
 	at, err := url.Parse(page.URL)
 	if err != nil {
 		return nil, fmt.Errorf("reading the page's address: %w", err)
 	}
-	isLogin := at.Hostname() == "idp."+subject.Domain
-	isSignIn := strings.HasSuffix(at.Path, "/oauth2/sign_in")
-	if page.Status != http.StatusOK || (!isLogin && !isSignIn) {
+	isLogin := page.Status == http.StatusOK && at.Hostname() == "idp."+subject.Domain
+	if !isLogin && page.Status != http.StatusOK && page.Status != http.StatusForbidden {
 		return nil, nil
 	}
 	form, err := page.Form()
-	if err != nil {
-		return nil, fmt.Errorf("the page at %s has no form to sign in with: %w", page.URL, err)
-	}
-	if isLogin {
+	switch {
+	case err != nil && isLogin:
+		return nil, fmt.Errorf("the login page has no form to sign in with: %w", err)
+	case err != nil:
+		return nil, nil
+	case isLogin:
 		form.Set("user", user)
+	case !strings.Contains(form.Action, "/oauth2/start") || isCallback(page):
+		return nil, nil
 	}
 	request := form.Request()
 	return &request, nil

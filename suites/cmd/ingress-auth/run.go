@@ -162,6 +162,10 @@ func (r *oneRun) keepEvidence(ctx context.Context, s *subject.Subject) {
 	dir := filepath.Join(r.dir, "evidence")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		r.out.step("evidence", "not kept: %v", err)
+		return
+	}
 	if err := s.Evidence(ctx, dir); err != nil {
 		r.out.step("evidence", "not complete: %v", err)
 	}
