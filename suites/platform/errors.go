@@ -3,7 +3,11 @@
 // Package platform holds what every platform (kind, local, an existing cluster) shares.
 package platform
 
-import "strings"
+import (
+	"context"
+	"errors"
+	"strings"
+)
 
 // NotReadyError says that the environment, not the subject, keeps the suites from running: no usable engine, a port in
 // use, a missing tool. Commands that meet it exit with code 3. Find it with errors.As.
@@ -36,3 +40,18 @@ func (e *NotReadyError) Error() string {
 
 // Unwrap returns the cause.
 func (e *NotReadyError) Unwrap() error { return e.Err }
+
+// Ended says why the context ended. It matches context.Canceled or context.DeadlineExceeded with errors.Is, also where
+// the cause is something else, such as a signal.
+func Ended(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if err == nil || errors.Is(cause, err) {
+		return cause
+	}
+	return &endedError{reason: err, cause: cause}
+}
+
+type endedError struct{ reason, cause error }
+
+func (e *endedError) Error() string   { return e.cause.Error() }
+func (e *endedError) Unwrap() []error { return []error{e.reason, e.cause} }

@@ -3,6 +3,7 @@
 package platform
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -38,5 +39,20 @@ func TestNotReadyErrorIsFoundThroughWrapping(t *testing.T) {
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		t.Error("errors.Is does not find its cause")
+	}
+}
+
+func TestEndedMatchesTheContextsErrorWhateverTheCause(t *testing.T) {
+	if err := Ended(t.Context()); err != nil {
+		t.Errorf("a context that lives ended: %v", err)
+	}
+	signal := errors.New("interrupt")
+	for _, cause := range []error{signal, nil} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(cause)
+		err := Ended(ctx)
+		if !errors.Is(err, context.Canceled) || cause != nil && (!errors.Is(err, cause) || err.Error() != "interrupt") {
+			t.Errorf("cause %v: got %v", cause, err)
+		}
 	}
 }

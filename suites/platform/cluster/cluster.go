@@ -18,6 +18,8 @@ import (
 	kind "sigs.k8s.io/kind/pkg/cluster"
 	"sigs.k8s.io/kind/pkg/cluster/nodes"
 	"sigs.k8s.io/kind/pkg/cluster/nodeutils"
+
+	"github.com/ingress-auth/conformance/suites/platform"
 )
 
 // Cluster is a running kind cluster.
@@ -79,7 +81,7 @@ func Find(ctx context.Context, options Options) (*Cluster, error) {
 	}
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+			return nil, platform.Ended(ctx)
 		}
 		return nil, fmt.Errorf("%w named %s: %w", ErrNotFound, options.Name, err)
 	}
@@ -178,7 +180,7 @@ func (c *Cluster) LoadArchive(ctx context.Context, path string) error {
 	defer archive.Close()
 	if err := nodeutils.LoadImageArchive(c.node, contextReader{ctx, archive}); err != nil {
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return platform.Ended(ctx)
 		}
 		return fmt.Errorf("loading %s onto the node: %w", path, explain(err))
 	}
@@ -217,7 +219,7 @@ func (c *Cluster) ExportLogs(ctx context.Context, dir string) error {
 		}
 		return fmt.Errorf("exporting the node's logs: %w", explain(err))
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return platform.Ended(ctx)
 	}
 }
 

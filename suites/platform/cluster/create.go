@@ -67,7 +67,7 @@ func Create(ctx context.Context, options Options) (*Cluster, error) {
 func (c *Cluster) prepare(ctx context.Context) error {
 	if !c.engine.hasImage(ctx, c.options.NodeImage) {
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return platform.Ended(ctx)
 		}
 		return &platform.NotReadyError{What: "the node image " + c.options.NodeImage + " is not in the Docker engine",
 			Why: "asked the engine at " + describeHost(c.options.DockerHost), Do: "load it (docker load) before a cluster is created from it"}
@@ -114,7 +114,7 @@ func (c *Cluster) create(ctx context.Context) error {
 			break
 		}
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return platform.Ended(ctx)
 		}
 		if !portTaken(err) {
 			return fmt.Errorf("creating the cluster %s: %w", c.options.Name, explain(err))
@@ -150,9 +150,9 @@ func whileAlive(ctx context.Context, create func() error, remove func(context.Co
 		select {
 		case <-done:
 			// Create may have made one more container before it gave up.
-			return errors.Join(context.Cause(ctx), remove(fresh))
+			return errors.Join(platform.Ended(ctx), remove(fresh))
 		case <-fresh.Done():
-			return errors.Join(context.Cause(ctx), removeErr, errors.New("kind does not give up creating the cluster"))
+			return errors.Join(platform.Ended(ctx), removeErr, errors.New("kind does not give up creating the cluster"))
 		case <-ticker.C:
 		}
 	}

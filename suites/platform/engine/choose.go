@@ -47,7 +47,7 @@ func (c chooser) choose(ctx context.Context) (*Engine, error) {
 			return privateResult(running, false), nil
 		}
 		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+			return nil, platform.Ended(ctx)
 		}
 	}
 	if c.mode != Private {
@@ -56,7 +56,7 @@ func (c chooser) choose(ctx context.Context) (*Engine, error) {
 			return engine, nil
 		}
 		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+			return nil, platform.Ended(ctx)
 		}
 		if c.mode == Host {
 			return nil, &platform.NotReadyError{What: "no usable Docker engine", Err: err,
@@ -72,7 +72,7 @@ func (c chooser) choose(ctx context.Context) (*Engine, error) {
 	started, err := c.private.start(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+			return nil, platform.Ended(ctx)
 		}
 		return nil, fmt.Errorf("starting a private Docker engine: %w", err)
 	}
@@ -86,7 +86,7 @@ func (c chooser) named(ctx context.Context, host string) (*Engine, error) {
 		return engine, nil
 	}
 	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		return nil, platform.Ended(ctx)
 	}
 	return nil, &platform.NotReadyError{What: "the Docker engine named by DOCKER_HOST=" + host + " cannot be used", Err: err,
 		Do: "start it, correct DOCKER_HOST, or unset it so that another engine is looked for"}
@@ -105,7 +105,7 @@ func (c chooser) find(ctx context.Context) (*Engine, error) {
 		}
 	}
 	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		return nil, platform.Ended(ctx)
 	}
 	return nil, nil
 }

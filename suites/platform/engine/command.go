@@ -12,6 +12,8 @@ import (
 	"os/exec"
 	"strings"
 	"time"
+
+	"github.com/ingress-auth/conformance/suites/platform"
 )
 
 // command is one call of another program.
@@ -41,7 +43,7 @@ func (processRunner) run(ctx context.Context, c command) (string, error) {
 	cmd.WaitDelay = 2 * time.Second
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
-			return "", fmt.Errorf("%s: %w", c.name, context.Cause(ctx))
+			return "", fmt.Errorf("%s: %w", c.name, platform.Ended(ctx))
 		}
 		return "", &commandError{command: c.name + " " + strings.Join(c.args, " "), err: err, stderr: stderr.String()}
 	}

@@ -217,7 +217,7 @@ func (p *privateEngine) await(ctx context.Context, ended <-chan error) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%w (last seen: %w)", context.Cause(ctx), err)
+			return fmt.Errorf("%w (last seen: %w)", platform.Ended(ctx), err)
 		case err := <-ended:
 			return err
 		case <-ticker.C:
@@ -302,7 +302,7 @@ func lockFile(ctx context.Context, path string) (unlock func(), err error) {
 		select {
 		case <-ctx.Done():
 			file.Close()
-			return nil, context.Cause(ctx)
+			return nil, platform.Ended(ctx)
 		case <-ticker.C:
 		}
 	}
