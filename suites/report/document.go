@@ -5,7 +5,7 @@
 //	[]contract.Outcome ──New──▶ Document ──Write──▶ report.json  for programs (schema/report-v1.schema.json)
 //	set-up died ──SetUpFailed──▶    │               report.html  for people, one self-contained file
 //	                                │               junit.xml    for pipelines
-//	                                │               summary.md   for job summaries
+//	                                │               report.md    for job summaries
 //	                                └─WriteSummary─▶ the terminal
 //
 // Findings arrive redacted. Their text is still hostile, since parts under test wrote it: every writer escapes it for its
@@ -59,8 +59,8 @@ type Run struct {
 	Command string `json:"command,omitempty"`
 }
 
-// Took is how long the run lasted.
-func (r Run) Took() time.Duration { return r.Finished.Sub(r.Started) }
+// Took is how long the run lasted; zero for one that has not said when it finished.
+func (r Run) Took() time.Duration { return max(0, r.Finished.Sub(r.Started)) }
 
 // Tool is the program that judged.
 type Tool struct {

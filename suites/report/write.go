@@ -16,7 +16,7 @@ const (
 	JSONFile     = "report.json"
 	HTMLFile     = "report.html"
 	JUnitFile    = "junit.xml"
-	MarkdownFile = "summary.md"
+	MarkdownFile = "report.md"
 )
 
 // Write writes every rendering of the document into dir, which it makes when it is not there. Each file appears whole or
