@@ -16,7 +16,7 @@ func TestRenderingsMatchTheGoldenFiles(t *testing.T) {
 	for name, write := range map[string]func(*bytes.Buffer) error{
 		"testdata/report.json": func(b *bytes.Buffer) error { return WriteJSON(b, doc) },
 		"testdata/junit.xml":   func(b *bytes.Buffer) error { return WriteJUnit(b, doc) },
-		"testdata/report.md":  func(b *bytes.Buffer) error { return WriteMarkdown(b, doc) },
+		"testdata/report.md":   func(b *bytes.Buffer) error { return WriteMarkdown(b, doc) },
 		"testdata/summary.txt": func(b *bytes.Buffer) error { return WriteSummary(b, doc, false) },
 	} {
 		t.Run(name, func(t *testing.T) {
