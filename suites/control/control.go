@@ -78,6 +78,8 @@ type Then struct {
 	Instead *Answer `json:"instead,omitempty"`
 	// Abort closes the connection without an answer and without asking the part.
 	Abort bool `json:"abort,omitempty"`
+	// Bypass hands the request to the backend without the gateway having a say.
+	Bypass bool `json:"bypass,omitempty"`
 	// Method replaces the request's method.
 	Method string `json:"method,omitempty"`
 	// RequestBody replaces the request's body.

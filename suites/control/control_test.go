@@ -162,6 +162,20 @@ func TestLeakBringsBackWhatTheBrowserSent(t *testing.T) {
 	}
 }
 
+func TestBypassLeadsStraightToTheBackend(t *testing.T) {
+	c := only(t, "id: x\nsentence: X.\npart: gateway\nwhen: {path: /401}\nturnsRed: []\nthen: {bypass: true}")
+	wraps := Middlewares(c)
+	wraps[Backend](http.HandlerFunc(part))
+	gateway := wraps[Gateway](http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	for path, want := range map[string]int{"/401": 401, "/302": 418} {
+		rec := httptest.NewRecorder()
+		gateway.ServeHTTP(rec, httptest.NewRequest("GET", path, nil))
+		if rec.Code != want {
+			t.Errorf("%s: got %d, want %d", path, rec.Code, want)
+		}
+	}
+}
+
 func TestSeveralControlsStandTogether(t *testing.T) {
 	first := only(t, "id: a\nsentence: A.\npart: backend\nwhen: {}\nturnsRed: []\nthen: {addResponseHeader: {name: Order, value: outer}}")
 	second := only(t, "id: b\nsentence: B.\npart: backend\nwhen: {}\nturnsRed: []\nthen: {addResponseHeader: {name: Order, value: inner}}")
@@ -218,6 +232,7 @@ func TestParseRefuses(t *testing.T) {
 		"a header name with a space":   {"{status: 200}", "{dropResponseHeader: 'a b'}", "header name"},
 		"a header value with a break":  {"{status: 200}", `{redirect: "a\r\nb"}`, "header value"},
 		"a request after its answer":   {"when: {}, then: {status: 200}", "when: {status: [401]}, then: {method: PUT}", "over by that time"},
+		"a bypass behind the gateway":  {"part: gateway, when: {}, then: {status: 200}", "part: idp, when: {}, then: {bypass: true}", "for the gateway"},
 		"a leak into the gateway":      {"{status: 200}", "{leakRequestHeader: X}", "behind the gateway"},
 		"an edit of nothing":           {"{status: 200}", "{editResponseHeader: {name: X, match: '', replacement: z}}", "nothing to match"},
 		"a requirement in lower case":  {"turnsRed: []", "turnsRed: [status-x]", "requirement ID"},

@@ -97,6 +97,9 @@ func (c Control) Validate() error {
 	if c.When.looksAtAnswer() && !c.Then.changesAnswer() {
 		return errors.New("when looks at the answer, but then changes the request, which is over by that time")
 	}
+	if c.Then.Bypass && c.Part != Gateway {
+		return errors.New("then: bypass is for the gateway")
+	}
 	if c.Then.LeakRequestHeader != "" && c.Part == Gateway {
 		return errors.New("then: leakRequestHeader is for parts behind the gateway")
 	}
@@ -134,7 +137,7 @@ func (t Then) validate() error {
 	set := 0
 	for _, given := range []bool{
 		t.Status != 0, t.Redirect != "", t.ResponseBody != "", t.DropResponseHeader != "", t.AddResponseHeader != nil, t.EditResponseHeader != nil,
-		t.Instead != nil, t.Abort, t.Method != "", t.RequestBody != "", t.DropRequestHeader != "", t.SetRequestHeader != nil, t.EditRequestHeader != nil,
+		t.Instead != nil, t.Abort, t.Bypass, t.Method != "", t.RequestBody != "", t.DropRequestHeader != "", t.SetRequestHeader != nil, t.EditRequestHeader != nil,
 		t.LeakRequestHeader != "",
 	} {
 		if given {

@@ -29,17 +29,22 @@ func Middlewares(controls ...Control) map[Part]Middleware {
 		all[part] = func(h http.Handler) http.Handler { return outer(next(h)) }
 	}
 	for _, c := range controls {
-		if c.Then.LeakRequestHeader != "" {
+		switch {
+		case c.Then.LeakRequestHeader != "":
 			chain(Gateway, seen.remember(c.Then.LeakRequestHeader))
 			chain(c.Part, seen.leak(c.When, c.Then.LeakRequestHeader))
-			continue
+		case c.Then.Bypass:
+			way := &shortcut{}
+			chain(Backend, way.remember)
+			chain(Gateway, way.take(c.When))
+		default:
+			chain(c.Part, c.Middleware())
 		}
-		chain(c.Part, c.Middleware())
 	}
 	return all
 }
 
-// Middleware is the control's deviation by itself. LeakRequestHeader needs two places: see Middlewares.
+// Middleware is the control's deviation by itself. LeakRequestHeader and Bypass need two places: see Middlewares.
 func (c Control) Middleware() Middleware {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -135,6 +140,37 @@ func (s *seenHeaders) leak(when When, name string) Middleware {
 				r.Header[http.CanonicalHeaderKey(name)] = values.([]string)
 			}
 			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// shortcut leads from the browser straight to the backend.
+type shortcut struct {
+	mu      sync.Mutex
+	backend http.Handler
+}
+
+// remember keeps the backend that is wrapped; of several the first.
+func (s *shortcut) remember(backend http.Handler) http.Handler {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.backend == nil {
+		s.backend = backend
+	}
+	return backend
+}
+
+func (s *shortcut) take(when When) Middleware {
+	return func(gateway http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s.mu.Lock()
+			backend := s.backend
+			s.mu.Unlock()
+			if backend == nil || !when.request(r) {
+				gateway.ServeHTTP(w, r)
+				return
+			}
+			backend.ServeHTTP(w, r)
 		})
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ingress-auth/conformance/fixtures"
 	"github.com/ingress-auth/conformance/mockidp"
 	"github.com/ingress-auth/conformance/suites/exchange"
 	"github.com/ingress-auth/conformance/suites/platform/local"
@@ -25,7 +26,7 @@ import (
 type LocalOptions struct {
 	// Gateways are the nginx processes; one is called MainGateway and has TLS.
 	Gateways []GatewayConfig
-	// Manifests is the fixtures folder (fixtures.FS): the identity provider's users are those of the cluster.
+	// Manifests is the fixtures folder: the identity provider's users are those of the cluster. Nil is fixtures.FS.
 	Manifests fs.FS
 	// Wrap puts a middleware around every handler of a part: "gateway" (between browser and gateway), "auth-request" and
 	// "auth-service" (around stand-in and proxies, in this order), "backend", "idp". It is how negative controls get in.
@@ -62,6 +63,9 @@ type localSubject struct {
 func NewLocal(ctx context.Context, o LocalOptions) (*Subject, error) {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Manifests == nil {
+		o.Manifests = fixtures.FS()
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

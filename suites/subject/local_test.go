@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ingress-auth/conformance/fixtures"
 	"github.com/ingress-auth/conformance/suites/browser"
 	"github.com/ingress-auth/conformance/suites/control"
 	"github.com/ingress-auth/conformance/suites/exchange"
@@ -25,8 +24,7 @@ func startLocal(t *testing.T, change ...func(*LocalOptions)) *Subject {
 	t.Helper()
 	t.Setenv("TMPDIR", openTempDir(t))
 	o := LocalOptions{
-		Gateways:  []GatewayConfig{{Name: MainGateway, Purpose: "Defaults.", TLS: true, DefaultBackend: "x-code"}},
-		Manifests: fixtures.FS(),
+		Gateways: []GatewayConfig{{Name: MainGateway, Purpose: "Defaults.", TLS: true, DefaultBackend: "x-code"}},
 	}
 	for _, c := range change {
 		c(&o)
@@ -249,7 +247,7 @@ func TestLocalSubjectFailsWhole(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("TMPDIR", openTempDir(t))
-			o := LocalOptions{Gateways: []GatewayConfig{{Name: MainGateway, TLS: true}}, Manifests: fixtures.FS()}
+			o := LocalOptions{Gateways: []GatewayConfig{{Name: MainGateway, TLS: true}}}
 			change(&o)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
