@@ -29,6 +29,8 @@ type engineSeen struct {
 	// host and version are of the engine that is there; empty when none is.
 	host, version string
 	private       bool
+	// named tells that the user named this engine: no other will be taken.
+	named bool
 	// findErr is why looking for it failed.
 	findErr error
 	// startErr is why a private one cannot be started; nil when it can.
@@ -62,6 +64,8 @@ func checkPrivileged(e engineSeen) Result {
 		return ok(check, "tried when an engine is started")
 	case e.privilegedErr == nil:
 		return ok(check, "run")
+	case e.named:
+		return fail(check, "do not run on the engine at "+e.host, e.privilegedErr.Error(), "unset DOCKER_HOST, so that another engine is looked for")
 	case e.private || e.startErr != nil:
 		return fail(check, "do not run", e.privilegedErr.Error(), "use an engine that allows --privileged: kind's nodes need it")
 	}

@@ -32,6 +32,7 @@ func TestEveryCheckTellsGoodFromBad(t *testing.T) {
 		{"privileged containers do not run, a private engine can help", checkPrivileged(engineSeen{host: "h", privilegedErr: broken}), Warn, "private"},
 		{"privileged containers do not run, nothing helps", checkPrivileged(engineSeen{host: "h", privilegedErr: broken, startErr: broken}), Fail, "--privileged"},
 		{"privileged containers do not run on the private engine", checkPrivileged(engineSeen{host: "h", private: true, privilegedErr: broken}), Fail, "broken"},
+		{"privileged containers do not run on the named engine", checkPrivileged(engineSeen{host: "h", named: true, privilegedErr: broken}), Fail, "DOCKER_HOST"},
 		{"cgroup v2", checkCgroup("2"), OK, "2"},
 		{"cgroup v1", checkCgroup("1"), Warn, "v2"},
 		{"no cgroups", checkCgroup(""), Warn, "/sys/fs/cgroup"},

@@ -121,6 +121,7 @@ func lookAtEngine(ctx context.Context, options engine.Options) engineSeen {
 		return seen
 	}
 	seen.host, seen.version, seen.private = found.DockerHost(), found.Version(), found.Private()
+	seen.named = !seen.private && os.Getenv("DOCKER_HOST") != ""
 	seen.privilegedErr = found.CheckPrivileged(ctx)
 	if version, err := found.CgroupVersion(ctx); err == nil {
 		seen.cgroup = version

@@ -89,7 +89,7 @@ func (c chooser) named(ctx context.Context, host string) (*Engine, error) {
 		return nil, platform.Ended(ctx)
 	}
 	return nil, &platform.NotReadyError{What: "the Docker engine named by DOCKER_HOST=" + host + " cannot be used", Err: err,
-		Do: "start it, correct DOCKER_HOST, or unset it so that another engine is looked for"}
+		Do: "correct that, or unset DOCKER_HOST so that another engine is looked for"}
 }
 
 func (c chooser) find(ctx context.Context) (*Engine, error) {

@@ -102,7 +102,7 @@ func TestChooseEngine(t *testing.T) {
 		{name: "the default engine that runs privileged containers is used", mode: Auto, wantHost: "unix:///ctx.sock"},
 		{name: "a named engine is used", mode: Auto, env: "tcp://box:1", starter: fakeStarter{running: true}, wantHost: "tcp://box:1"},
 		{name: "a named engine that does not answer is an error, not a reason to take another", mode: Auto, env: "tcp://box:1",
-			fail: map[string]string{"docker version": unreachable}, wantErr: []string{"DOCKER_HOST=tcp://box:1", unreachable, "unset it"}},
+			fail: map[string]string{"docker version": unreachable}, wantErr: []string{"DOCKER_HOST=tcp://box:1", unreachable, "unset DOCKER_HOST"}},
 		{name: "a named engine without privileged containers is an error", mode: Auto, env: "tcp://box:1",
 			fail: map[string]string{"docker run": "unable to apply caps"}, wantErr: []string{"cannot run privileged containers", "unable to apply caps"}},
 		{name: "a running private engine comes before the default", mode: Auto, starter: fakeStarter{running: true},
@@ -213,6 +213,23 @@ func TestTheProbeImageIsRemovedAgain(t *testing.T) {
 		}
 		if !runner.ran("docker rmi") {
 			t.Errorf("the image stays: %q", runner.seen)
+		}
+	}
+}
+
+func TestWhatACommandSaidLeavesOutItsHints(t *testing.T) {
+	plain := errors.New("plain")
+	cases := []struct {
+		err  error
+		want string
+	}{
+		{plain, "plain"},
+		{&commandError{command: "docker run", err: plain, stderr: "docker: Error: no caps.\n\nRun 'docker run --help' for more information\n"}, "Error: no caps."},
+		{&commandError{command: "docker run", err: plain}, "docker run: plain"},
+	}
+	for _, c := range cases {
+		if got := said(c.err).Error(); got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
 		}
 	}
 }

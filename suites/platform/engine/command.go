@@ -62,15 +62,24 @@ func (e *commandError) Error() string {
 
 func (e *commandError) Unwrap() error { return e.err }
 
-// said is the command's own last line where it has one: for questions whose command line is of no interest.
+// said is what the command itself had to say, without its hints and without its command line: for messages that need no
+// more.
 func said(err error) error {
 	var failed *commandError
-	if errors.As(err, &failed) {
-		if line := lastLines(failed.stderr, 1); line != "" {
-			return errors.New(strings.TrimPrefix(line, ": "))
+	if !errors.As(err, &failed) {
+		return err
+	}
+	var lines []string
+	for line := range strings.Lines(failed.stderr) {
+		line = strings.TrimSpace(line)
+		if line != "" && !strings.HasPrefix(line, "Run 'docker") && !strings.HasPrefix(line, "See 'docker") {
+			lines = append(lines, strings.TrimPrefix(line, "docker: "))
 		}
 	}
-	return err
+	if len(lines) == 0 {
+		return err
+	}
+	return errors.New(strings.Join(lines, " "))
 }
 
 // lastLines returns ": " and the last n lines of text, or nothing for an empty text.

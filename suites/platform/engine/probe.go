@@ -44,14 +44,14 @@ func checkPrivileged(ctx context.Context, d docker, arch string) error {
 		return err
 	}
 	if _, err := d.run(ctx, bytes.NewReader(archive), "load", "--quiet"); err != nil {
-		return fmt.Errorf("loading the probe image: %w", err)
+		return fmt.Errorf("loading the probe image: %w", said(err))
 	}
 	_, err = d.run(ctx, nil, "run", "--rm", "--privileged", "--network=none", probeImage)
 	if _, removeErr := d.run(context.WithoutCancel(ctx), nil, "rmi", "--force", probeImage); removeErr != nil && err == nil {
 		return fmt.Errorf("removing the probe image: %w", removeErr)
 	}
 	if err != nil {
-		return fmt.Errorf("running a privileged container: %w", err)
+		return fmt.Errorf("running a privileged container: %w", said(err))
 	}
 	return nil
 }
