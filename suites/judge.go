@@ -35,6 +35,8 @@ type Judge struct {
 	Workers int
 	// CheckTimeout bounds one check; 0 is one minute. A check that exceeds it is blocked.
 	CheckTimeout time.Duration
+	// Agent is added to the name of the check in the browsers' User-Agent.
+	Agent string
 	// Done is told of each result, one at a time; nil is fine.
 	Done func(Result)
 	// Clock returns the time; nil is time.Now.

@@ -25,6 +25,7 @@ type Trial struct {
 	check     Check
 	redactor  *exchange.Redactor
 	transport *browser.Transport
+	agent     string
 
 	mu        sync.Mutex
 	exchanges []exchange.Exchange
@@ -32,12 +33,12 @@ type Trial struct {
 }
 
 func newTrial(j *Judge, c Check) *Trial {
-	return &Trial{Subject: j.Subject, check: c, redactor: j.Redactor, transport: j.transport, judged: map[string]*contract.Finding{}}
+	return &Trial{Subject: j.Subject, check: c, redactor: j.Redactor, transport: j.transport, agent: j.Agent, judged: map[string]*contract.Finding{}}
 }
 
 // Browser returns a user agent with an empty cookie jar.
 func (t *Trial) Browser() *browser.Browser {
-	return browser.New(browser.Options{Transport: t.transport, Check: t.check.ID, Record: t.record})
+	return browser.New(browser.Options{Transport: t.transport, Check: t.check.ID + t.agent, Record: t.record})
 }
 
 func (t *Trial) record(e exchange.Exchange) {

@@ -45,9 +45,17 @@ const (
 	FeatureInheritedErrorBypass Feature = "auth-location-inherits" // the auth request's location inherits gateway-wide error pages
 )
 
+// The roles of the parts that make the subject; any other role is a component beside them.
+const (
+	RoleGateway     = "gateway"
+	RoleAuthService = "auth service"
+	RoleIdP         = "identity provider"
+	RoleBackend     = "backend"
+)
+
 // Part is one component of the subject, for the report.
 type Part struct {
-	Role    string `json:"role"` // gateway, auth service, identity provider, backend, platform
+	Role    string `json:"role"`
 	Name    string `json:"name"`
 	Version string `json:"version"`
 	Origin  string `json:"origin"`
