@@ -327,6 +327,30 @@ func TestUnfinishedLoginsDoNotPileUp(t *testing.T) {
 	wantStatus(t, f.login("/last"), http.StatusFound)
 }
 
+func TestDeadAndBulkyLoginsAreForgotten(t *testing.T) {
+	f := newFixture(t, nil)
+	f.setCookie("_oauth2_proxy_deadbeef_csrf", "worthless")
+	f.begin("/first")
+	if f.cookie("_oauth2_proxy_deadbeef_csrf") != "" {
+		t.Error("a worthless state cookie is kept")
+	}
+	for range maxPendingLogins {
+		f.clock.Advance(time.Second)
+		var long strings.Builder
+		for range 40 {
+			long.WriteString("/" + randomToken())
+		}
+		f.begin(long.String())
+	}
+	size := 0
+	for _, c := range f.cookies() {
+		size += len(c.Name) + len(c.Value)
+	}
+	if size > maxPendingBytes+maxCookieBytes {
+		t.Errorf("%d bytes of state cookies", size)
+	}
+}
+
 func TestAStrictSessionContinuesByPage(t *testing.T) {
 	f := newFixture(t, func(c *Config) { c.CookieSameSite = "strict" })
 	authorize := f.get("/oauth2/start?rd=/x%3Fa=1%26b='")
