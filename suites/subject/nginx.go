@@ -81,7 +81,12 @@ func NewNginx(ctx context.Context, o NginxOptions) (*Nginx, error) {
 			return nil, fmt.Errorf("write the gateway's certificate: %w", err)
 		}
 	}
-	for _, config := range o.Gateways {
+	// All at once: asked for one after the other, the same port could be free twice.
+	addrs, err := local.FreeAddrs(ctx, 2*len(o.Gateways))
+	if err != nil {
+		return nil, err
+	}
+	for at, config := range o.Gateways {
 		if n.instances[config.Name] != nil {
 			return nil, fmt.Errorf("two gateways are named %q", config.Name)
 		}
@@ -96,7 +101,7 @@ func NewNginx(ctx context.Context, o NginxOptions) (*Nginx, error) {
 		n.instances[config.Name] = &nginxInstance{
 			lifetime: ctx, process: process,
 			site: nginxSite{
-				config: config, certificate: certificate, key: key, http2: o.Nginx.HTTP2,
+				config: config, httpAddr: addrs[2*at], httpsAddr: addrs[2*at+1], certificate: certificate, key: key, http2: o.Nginx.HTTP2,
 				expand: newPlaceholders(o.Placeholders), backends: o.Backends, pages: o.Pages,
 			},
 		}
@@ -289,22 +294,24 @@ func (n *Nginx) Reconfigure(ctx context.Context, g GatewayConfig) (restore func(
 
 // start starts the process with the routes there are, unless it runs, on ports that are free.
 func (i *nginxInstance) start(ctx context.Context) error {
-	var err error
-	for attempt := 0; !i.running && attempt < startAttempts; attempt++ {
-		if err = i.startOnce(ctx); err != nil && !local.AddressInUse(err) {
+	for attempt := 1; !i.running; attempt++ {
+		err := i.startOnce(ctx)
+		i.running = err == nil
+		if err != nil && (!local.AddressInUse(err) || attempt == startAttempts) {
 			return err
 		}
-		i.running = err == nil
+		if err != nil {
+			addrs, err := local.FreeAddrs(ctx, 2)
+			if err != nil {
+				return err
+			}
+			i.site.httpAddr, i.site.httpsAddr = addrs[0], addrs[1]
+		}
 	}
-	return err
+	return nil
 }
 
 func (i *nginxInstance) startOnce(ctx context.Context) error {
-	addrs, err := local.FreeAddrs(ctx, 2)
-	if err != nil {
-		return err
-	}
-	i.site.httpAddr, i.site.httpsAddr = addrs[0], addrs[1]
 	block, err := i.site.render(i.routes)
 	if err != nil {
 		return err

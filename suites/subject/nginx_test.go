@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -461,6 +462,23 @@ func TestSettingsAreChangedAndPutBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.expose(t, Route{Name: "later", Gateway: "scratch"})
+}
+
+func TestTakenPortIsGivenUp(t *testing.T) {
+	b := newBench(t)
+	taken := b.instances[MainGateway].site.httpAddr
+	l, err := net.Listen("tcp", taken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	b.expose(t, Route{Name: "app"})
+	if got := b.ask(t, "app", ask{}); got.StatusCode != 200 {
+		t.Errorf("got %d", got.StatusCode)
+	}
+	if addr, _ := b.Addr(MainGateway, "http"); addr == taken {
+		t.Errorf("still on %s", addr)
+	}
 }
 
 func TestForbiddenSnippetsAreLeftOut(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -127,6 +128,10 @@ func (i *Instance) Load(lifetime context.Context, httpBlock string) error {
 		return nil
 	}
 	i.workers = workers{read: i.loadedAt}
+	// A process that could not start leaves its socket behind, and the next one would take it for one in use.
+	if err := os.Remove(filepath.Join(i.dir, socketName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove the socket of an earlier nginx: %w", err)
+	}
 	process, err := Start(lifetime, Command{
 		Path: i.nginx.Path,
 		Args: i.args(file),
@@ -167,6 +172,10 @@ func (i *Instance) look(ctx context.Context) (string, error) {
 	}
 	ended := i.ended()
 	if err := i.refusal(ended); err != nil {
+		if AddressInUse(err) && !ended {
+			// It would try again for seconds; the caller has better addresses by then.
+			err = errors.Join(err, i.process.Stop(ctx))
+		}
 		return "", err
 	}
 	generation, pid, err := i.ask(ctx)
@@ -203,8 +212,6 @@ func (i *Instance) refusal(ended bool) error {
 		}
 	}
 	switch {
-	case refused != nil && refused.addressInUse() && !ended:
-		return nil // nginx tries a few times before it gives up
 	case refused != nil:
 		return refused
 	case ended:

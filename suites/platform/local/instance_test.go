@@ -173,6 +173,16 @@ func TestInstanceSaysThatAPortWasTaken(t *testing.T) {
 	if err := i.Observe(deadline(t)); !AddressInUse(err) {
 		t.Fatalf("got %v, want an address in use", err)
 	}
+	addrs, err := FreeAddrs(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := i.Load(t.Context(), serverBlock(addrs[0], "x")); err != nil {
+		t.Fatal(err)
+	}
+	if err := i.Observe(deadline(t)); err != nil {
+		t.Errorf("on another port: %v", err)
+	}
 }
 
 func TestInstanceLeavesNoProcess(t *testing.T) {
