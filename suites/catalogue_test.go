@@ -50,3 +50,19 @@ func TestKnownDeviationsNameRequirementsOfTheContract(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// catalogueCheck returns one shipped check, for any version of any gateway.
+func catalogueCheck(t *testing.T, id string) Check {
+	t.Helper()
+	catalogue, err := NewCatalogue(fixtures.FS())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range catalogue.Checks {
+		if c.ID == id {
+			return c
+		}
+	}
+	t.Fatalf("there is no check %s", id)
+	return Check{}
+}
