@@ -10,6 +10,14 @@ import (
 // retryAfterSeconds is what a client is asked to wait while the identity provider is away.
 const retryAfterSeconds = "5"
 
+func (p *Proxy) isHealthCheck(path string) bool {
+	switch path {
+	case p.cfg.PingPath, p.cfg.ReadyPath, p.cfg.ProxyPrefix + "/ping", p.cfg.ProxyPrefix + "/ready":
+		return true
+	}
+	return false
+}
+
 // ping says that the process lives.
 func (p *Proxy) ping(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "OK") }
 

@@ -56,9 +56,13 @@ func (s *statusRecorder) Unwrap() http.ResponseWriter { return s.ResponseWriter 
 
 // logRequest writes one line per request, without its query: that is where codes and states travel.
 func (p *Proxy) logRequest(r *http.Request, status int, began time.Time) {
-	if !p.log.Enabled(r.Context(), slog.LevelInfo) {
+	level := slog.LevelInfo
+	if p.isHealthCheck(r.URL.Path) {
+		level = slog.LevelDebug // a kubelet asks every few seconds
+	}
+	if !p.log.Enabled(r.Context(), level) {
 		return
 	}
-	p.log.Info("request", "method", r.Method, "host", r.Host, "path", r.URL.Path, "status", status,
+	p.log.Log(r.Context(), level, "request", "method", r.Method, "host", r.Host, "path", r.URL.Path, "status", status,
 		"took", p.now().Sub(began), "requestId", requestID(r))
 }

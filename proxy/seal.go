@@ -15,6 +15,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 )
 
 const (
@@ -30,7 +31,11 @@ var errNotAuthentic = errors.New("the cookie was not made by this proxy, was alt
 
 // sealer encrypts and authenticates cookie values with AES-256-GCM. The purpose has a key of its own; the cookie's name
 // is authenticated too, so that a value is worth nothing under another name.
-type sealer struct{ aead cipher.AEAD }
+type sealer struct {
+	aead cipher.AEAD
+	// compressors are *flate.Writer. Each has almost a megabyte of tables; anyone can ask for one by a long rd.
+	compressors sync.Pool
+}
 
 func newSealer(secret []byte, purpose string) (*sealer, error) {
 	key, err := hkdf.Key(sha256.New, secret, nil, "ingress-auth proxy cookie v1: "+purpose, 32)
@@ -45,7 +50,10 @@ func newSealer(secret []byte, purpose string) (*sealer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the cipher for the %s cookie: %w", purpose, err)
 	}
-	return &sealer{aead: aead}, nil
+	return &sealer{aead: aead, compressors: sync.Pool{New: func() any {
+		w, _ := flate.NewWriter(io.Discard, flate.DefaultCompression) // fails for unknown levels only
+		return w
+	}}}, nil
 }
 
 // The first plaintext byte says how the rest is stored.
@@ -56,7 +64,7 @@ const (
 
 // seal returns plaintext encrypted and in the base64url alphabet.
 func (s *sealer) seal(name string, plaintext []byte) string {
-	sealed := s.aead.Seal(nil, nil, pack(plaintext), []byte(name))
+	sealed := s.aead.Seal(nil, nil, s.pack(plaintext), []byte(name))
 	return base64.RawURLEncoding.EncodeToString(sealed)
 }
 
@@ -73,14 +81,16 @@ func (s *sealer) open(name, value string) ([]byte, error) {
 	return unpack(packed)
 }
 
-func pack(plaintext []byte) []byte {
+func (s *sealer) pack(plaintext []byte) []byte {
 	if len(plaintext) > compressAbove {
 		var b bytes.Buffer
 		b.WriteByte(storedDeflated)
-		// Neither call can fail: the level is valid and the buffer only grows.
-		w, _ := flate.NewWriter(&b, flate.BestCompression)
+		w := s.compressors.Get().(*flate.Writer)
+		w.Reset(&b)
+		// Neither can fail: the buffer only grows.
 		_, _ = w.Write(plaintext)
 		_ = w.Close()
+		s.compressors.Put(w)
 		if b.Len() <= len(plaintext) {
 			return b.Bytes()
 		}
