@@ -21,7 +21,7 @@ const truthTables = "../docs/truth-tables.md"
 
 func TestTheTruthTablesInTheDocsAreThoseThatAreJudged(t *testing.T) {
 	want := renderTruthTables(t)
-	if flag.Lookup("update") != nil && flag.Lookup("update").Value.String() == "true" {
+	if *update {
 		if err := os.WriteFile(truthTables, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -35,7 +35,7 @@ func TestTheTruthTablesInTheDocsAreThoseThatAreJudged(t *testing.T) {
 	}
 }
 
-var _ = flag.Bool("update", false, "write docs/truth-tables.md")
+var update = flag.Bool("update", false, "write docs/truth-tables.md")
 
 func renderTruthTables(t *testing.T) string {
 	t.Helper()
