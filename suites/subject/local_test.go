@@ -171,7 +171,7 @@ func TestLocalSubjectTellsItsParts(t *testing.T) {
 	if err := s.Evidence(t.Context(), dir); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(dir, "nginx-main.conf")); err != nil {
+	if _, err := os.Stat(filepath.Join(dir, "nginx", "main.conf")); err != nil {
 		t.Error(err)
 	}
 }

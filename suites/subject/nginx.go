@@ -373,17 +373,26 @@ func (n *Nginx) Addr(gateway, scheme string) (string, bool) {
 	return "", false
 }
 
-// Evidence writes each gateway's configuration and error log into dir, redacted.
+// Evidence writes below dir, redacted: nginx/<gateway>.conf and logs/nginx-<gateway>.log.
 func (n *Nginx) Evidence(dir string, redactor *exchange.Redactor) error {
+	for _, sub := range []string{"nginx", "logs"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
+			return fmt.Errorf("keep evidence: %w", err)
+		}
+	}
 	var errs []error
 	for name, i := range n.instances {
 		config := i.process.Config()
 		if config == "" {
 			continue
 		}
-		for file, text := range map[string]string{"nginx-" + name + ".conf": config, "nginx-" + name + "-error.log": i.process.Log().String()} {
+		texts := map[string]string{
+			filepath.Join("nginx", name+".conf"):        config,
+			filepath.Join("logs", "nginx-"+name+".log"): i.process.Log().String(),
+		}
+		for file, text := range texts {
 			if err := os.WriteFile(filepath.Join(dir, file), []byte(redactor.Text(text)), 0o644); err != nil {
-				errs = append(errs, fmt.Errorf("keep what nginx was told and said: %w", err))
+				errs = append(errs, fmt.Errorf("keep evidence: %w", err))
 			}
 		}
 	}

@@ -508,14 +508,14 @@ func TestEvidenceIsRedacted(t *testing.T) {
 	if err := b.Evidence(dir, exchange.NewRedactor()); err != nil {
 		t.Fatal(err)
 	}
-	log, err := os.ReadFile(filepath.Join(dir, "nginx-main-error.log"))
+	log, err := os.ReadFile(filepath.Join(dir, "logs", "nginx-main.log"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(string(log), "callback") || strings.Contains(string(log), "very-secret-code") {
 		t.Errorf("the log is %s", log)
 	}
-	if _, err := os.Stat(filepath.Join(dir, "nginx-main.conf")); err != nil {
+	if _, err := os.Stat(filepath.Join(dir, "nginx", "main.conf")); err != nil {
 		t.Error(err)
 	}
 }
