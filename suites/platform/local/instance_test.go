@@ -229,6 +229,27 @@ func TestParseRefusal(t *testing.T) {
 	}
 }
 
+func TestLateRefusalIsNotTheNextConfigurations(t *testing.T) {
+	const refusal, reading = `[emerg] 1#1: unknown directive "x" in /t/nginx.conf:1`, "[notice] 1#1: reconfiguring"
+	for name, tc := range map[string]struct {
+		reloading bool
+		lines     []string
+		want      bool
+	}{
+		"at the start":                 {false, []string{refusal}, true},
+		"of the generation before":     {true, []string{refusal}, false},
+		"of this one":                  {true, []string{reading, refusal}, true},
+		"of the one before, then read": {true, []string{refusal, reading}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			i := &Instance{dir: "/t", reloading: tc.reloading}
+			if got := i.refusalIn(tc.lines); (got != nil) != tc.want {
+				t.Errorf("got %v", got)
+			}
+		})
+	}
+}
+
 func FuzzParseRefusal(f *testing.F) {
 	f.Add(`nginx: [emerg] "a" directive is duplicate in /t/candidate.conf:3`)
 	f.Add("[emerg] in :")
