@@ -37,7 +37,7 @@ type Instance struct {
 	generation int
 	loadedAt   int  // position in the log when the current generation was handed over
 	reloading  bool // it was handed to a process that ran already
-	refused    int // the newest generation that AwaitRefusal has told of
+	refused    int  // the newest generation that AwaitRefusal has told of
 	workers    workers
 }
 
