@@ -123,6 +123,10 @@ func (n *IngressNginx) Withdraw(ctx context.Context, r Route) error {
 // order given, because the oldest Ingress of a host wins; hosts go side by side. Then every gateway concerned is observed
 // until it serves what is there, see settle.
 func (n *IngressNginx) Expose(ctx context.Context, routes []Route) error {
+	return n.expose(ctx, routes, gatewaysOf(routes))
+}
+
+func (n *IngressNginx) expose(ctx context.Context, routes []Route, gateways []string) error {
 	present, err := n.present(ctx)
 	if err != nil {
 		return err
@@ -135,7 +139,7 @@ func (n *IngressNginx) Expose(ctx context.Context, routes []Route) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	return n.settle(ctx, gatewaysOf(routes))
+	return n.settle(ctx, gateways)
 }
 
 func (n *IngressNginx) exposeHost(ctx context.Context, routes []Route, present map[string]*kube.Object) error {

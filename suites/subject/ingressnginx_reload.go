@@ -99,7 +99,7 @@ func (n *IngressNginx) Reconfigure(ctx context.Context, g GatewayConfig) (func(c
 		}
 		ctx, cancel := context.WithTimeout(ctx, settlePatience)
 		defer cancel()
-		if err := n.settleGateway(ctx, g.Name, present, time.Now().String()); err != nil {
+		if err := n.settleGateway(ctx, g.Name, present, true); err != nil {
 			return fmt.Errorf("gateway %q did not return to its own settings: %w", g.Name, err)
 		}
 		return nil

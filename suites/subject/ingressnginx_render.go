@@ -19,7 +19,9 @@ const (
 
 	labelGateway   = "ingress-auth.test/gateway"
 	labelAdmission = "ingress-auth.test/admission"
-	labelWitness   = "ingress-auth.test/witness"
+	// labelWitness marks the harness's own Ingresses and labelGeneration counts their changes, see settle.
+	labelWitness    = "ingress-auth.test/witness"
+	labelGeneration = "ingress-auth.test/generation"
 
 	// annotationPrefix is what ingress-nginx looks for; a route's annotations come without it.
 	annotationPrefix = "nginx.ingress.kubernetes.io/"
@@ -56,7 +58,7 @@ func renderRoute(r Route, p placeholders) *kube.Object {
 	host := r.HostLabel() + "." + Domain
 	spec := map[string]any{
 		"ingressClassName": ingressClass(r.GatewayName()),
-		"rules":            []any{ingressRule(host, ingressPath(r.MatchPath(), r.PathType, backendService(r.Backend)))},
+		"rules":            []any{ingressRule(host, ingressPath(r.MatchPath(), r.PathType, backendService(r.Backend), "http"))},
 	}
 	if r.TLS {
 		spec["tls"] = []any{map[string]any{"hosts": []any{host}}} // no secret: the gateway's default certificate
@@ -137,13 +139,13 @@ func ingressRule(host string, paths ...any) map[string]any {
 	return map[string]any{"host": host, "http": map[string]any{"paths": paths}}
 }
 
-func ingressPath(path, pathType, service string) map[string]any {
+func ingressPath(path, pathType, service, port string) map[string]any {
 	if pathType == "" {
 		pathType = "Prefix"
 	}
 	return map[string]any{
 		"path": path, "pathType": pathType,
-		"backend": map[string]any{"service": map[string]any{"name": service, "port": map[string]any{"name": "http"}}},
+		"backend": map[string]any{"service": map[string]any{"name": service, "port": map[string]any{"name": port}}},
 	}
 }
 

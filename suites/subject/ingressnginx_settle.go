@@ -7,11 +7,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,16 +25,19 @@ import (
 // How it is known that a gateway serves what it was given.
 //
 // The controller reads all Ingresses, renders one configuration, reloads nginx and then posts backends and certificates
-// to its Lua side. No single answer of a changed route tells that all of this is over, so each gateway has a witness: an
-// Ingress that is applied after the others and carries a digest of all of them in its host name. The API server hands out
-// Ingresses in the order they were changed, so a configuration that knows the witness knows what came before.
+// to its Lua side. No single answer of a changed route tells that all of this is over, so each gateway has two Ingresses
+// that are applied after the others. The API server hands out Ingresses in the order they were changed, so a
+// configuration that knows these knows what came before.
 //
-//   - The witness's host has TLS, and only when the certificates are posted, which is last, does it redirect to https. It
-//     answers otherwise before: unknown host, then the backend.
+//   - The witness carries a digest of all others in its host name. The host has TLS, and only when the certificates are
+//     posted, which is last, does it redirect to https. It answers otherwise before: unknown host, then the backend.
 //   - For about a tenth of a second nginx's old worker accepts connections beside the new one. Every connection on which
 //     the witness was not served is kept open and asked again, until the old worker has closed it or the new one answers.
-//   - A Service that the balancer has not met before is taken up by a timer, once a second. Another Ingress of each
-//     gateway, which never changes, names every Service that routes use, so that they are met before a route needs them.
+//   - The worker takes up posted backends by a timer, once a second, and compares times in whole seconds: of two posts in
+//     one second it may miss the later (balancer.lua, sync_backends). Each generation of the warm-up leads to an upstream
+//     that the generation before did not have. The balancer answers 503 for what it does not know, so when that one
+//     answers, the latest post has arrived. If it does not come, another generation makes the controller post again.
+//     The warm-up names every Service that routes use as well, so that a route does not have to wait for the timer.
 
 // settle observes the gateways until each serves every Ingress the cluster has for it.
 func (n *IngressNginx) settle(ctx context.Context, gateways []string) error {
@@ -45,7 +50,7 @@ func (n *IngressNginx) settle(ctx context.Context, gateways []string) error {
 		group.Go(func() error {
 			ctx, cancel := context.WithTimeout(groupCtx, settlePatience)
 			defer cancel()
-			if err := n.settleGateway(ctx, gateway, present, ""); err != nil {
+			if err := n.settleGateway(ctx, gateway, present, false); err != nil {
 				return fmt.Errorf("gateway %q does not serve its routes: %w", gateway, err)
 			}
 			return nil
@@ -54,36 +59,73 @@ func (n *IngressNginx) settle(ctx context.Context, gateways []string) error {
 	return group.Wait()
 }
 
-// settleGateway observes one gateway. A salt that was not used before makes it wait for a configuration that is newer
-// than this call even if no Ingress changed.
-func (n *IngressNginx) settleGateway(ctx context.Context, gateway string, present map[string]*kube.Object, salt string) error {
+// settleGateway observes one gateway. With renew it waits for a configuration that is newer than this call even if no
+// Ingress changed.
+func (n *IngressNginx) settleGateway(ctx context.Context, gateway string, present map[string]*kube.Object, renew bool) error {
 	addr, ok := n.addr(gateway, "http")
 	if !ok {
 		return fmt.Errorf("it is not reachable from this machine")
 	}
-	digest := digestOf(present, ingressClass(gateway), salt)
-	for _, object := range []*kube.Object{n.warmUp(gateway), witness(gateway, digest)} {
-		same, err := kube.Same(present[object.GetName()], object)
-		if err != nil {
+	digest := digestOf(present, ingressClass(gateway))
+	generation := generationOf(present["warm-"+gateway])
+	same, err := n.hasWitness(present, gateway, digest, generation)
+	if err != nil {
+		return err
+	}
+	if !same || renew {
+		generation++
+	}
+	for ; ; generation++ {
+		if !same || renew {
+			if err := n.bearWitness(ctx, gateway, digest, generation); err != nil {
+				return err
+			}
+		}
+		if err := awaitWitness(ctx, addr, witnessHost(gateway, digest, generation), redirectCode(n.gateways[gateway])); err != nil {
 			return err
 		}
-		if same {
-			continue
+		soon, cancel := context.WithTimeout(ctx, balancerPatience)
+		err := n.awaitBackends(soon, addr, gateway)
+		cancel()
+		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			return err
 		}
+		renew = true
+	}
+}
+
+func (n *IngressNginx) hasWitness(present map[string]*kube.Object, gateway, digest string, generation int) (bool, error) {
+	for _, object := range []*kube.Object{n.warmUp(gateway, generation), witness(gateway, digest, generation)} {
+		if same, err := kube.Same(present[object.GetName()], object); err != nil || !same {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func (n *IngressNginx) bearWitness(ctx context.Context, gateway, digest string, generation int) error {
+	for _, object := range []*kube.Object{n.warmUp(gateway, generation), witness(gateway, digest, generation)} {
 		if _, err := n.kube.Apply(ctx, []*kube.Object{object}, kube.ApplyOptions{}); err != nil {
 			return err
 		}
 	}
-	host := witnessHost(gateway, digest)
-	if err := awaitWitness(ctx, addr, host, redirectCode(n.gateways[gateway])); err != nil {
-		return err
+	return nil
+}
+
+func generationOf(warmUp *kube.Object) int {
+	if warmUp == nil {
+		return 0
 	}
-	return n.awaitBackends(ctx, addr, gateway)
+	generation, err := strconv.Atoi(warmUp.GetLabels()[labelGeneration])
+	if err != nil {
+		return 0
+	}
+	return generation
 }
 
 // digestOf changes with every Ingress of a class that is added, changed or removed.
-func digestOf(present map[string]*kube.Object, class, salt string) string {
-	lines := []string{salt}
+func digestOf(present map[string]*kube.Object, class string) string {
+	var lines []string
 	for name, object := range present {
 		if classOf(object) == class && object.GetLabels()[labelWitness] == "" {
 			lines = append(lines, name+" "+string(object.GetUID())+" "+object.GetResourceVersion())
@@ -94,36 +136,44 @@ func digestOf(present map[string]*kube.Object, class, salt string) string {
 	return hex.EncodeToString(sum[:5])
 }
 
-func witnessHost(gateway, digest string) string {
-	return "witness-" + gateway + "-" + digest + "." + Domain
+func witnessHost(gateway, digest string, generation int) string {
+	return fmt.Sprintf("witness-%s-%s-%d.%s", gateway, digest, generation, Domain)
 }
 
 func warmHost(gateway string) string { return "warm-" + gateway + "." + Domain }
 
-func witness(gateway, digest string) *kube.Object {
-	host := witnessHost(gateway, digest)
-	return ownIngress(gateway, "witness-"+gateway, "true", map[string]any{
+func witness(gateway, digest string, generation int) *kube.Object {
+	host := witnessHost(gateway, digest, generation)
+	return ownIngress(gateway, "witness-"+gateway, generation, "true", map[string]any{
 		"tls":   []any{map[string]any{"hosts": []any{host}}},
-		"rules": []any{ingressRule(host, ingressPath("/", "Prefix", "echo"))},
+		"rules": []any{ingressRule(host, ingressPath("/", "Prefix", "echo", "http"))},
 	})
 }
 
-// warmUp is the Ingress that makes a gateway meet every Service.
-func (n *IngressNginx) warmUp(gateway string) *kube.Object {
-	var paths []any
+// warmUp is the Ingress that makes a gateway meet every Service, and one upstream more that changes with the generation.
+func (n *IngressNginx) warmUp(gateway string, generation int) *kube.Object {
+	paths := []any{ingressPath("/"+witnessService, "Exact", witnessService, witnessPort(generation))}
 	for _, service := range n.warm {
-		paths = append(paths, ingressPath("/"+service, "Exact", service))
+		paths = append(paths, ingressPath("/"+service, "Exact", service, "http"))
 	}
-	return ownIngress(gateway, "warm-"+gateway, "false", map[string]any{"rules": []any{ingressRule(warmHost(gateway), paths...)}})
+	return ownIngress(gateway, "warm-"+gateway, generation, "false", map[string]any{"rules": []any{ingressRule(warmHost(gateway), paths...)}})
 }
+
+// The witness's Service leads to the echo backend by several ports, each of which is an upstream of its own.
+const (
+	witnessService = "witness"
+	witnessPorts   = 4
+)
+
+func witnessPort(generation int) string { return "p" + strconv.Itoa(generation%witnessPorts) }
 
 // ownIngress is an Ingress of the harness's own. It slips past admission: it is no route of a check's, and must come
 // through whatever a check does to the webhook.
-func ownIngress(gateway, name, sslRedirect string, spec map[string]any) *kube.Object {
+func ownIngress(gateway, name string, generation int, sslRedirect string, spec map[string]any) *kube.Object {
 	spec["ingressClassName"] = ingressClass(gateway)
 	return ingress(map[string]any{
 		"name": name, "namespace": RouteNamespace,
-		"labels": map[string]any{labelGateway: gateway, labelWitness: "true", labelAdmission: "skip"},
+		"labels": map[string]any{labelGateway: gateway, labelWitness: "true", labelAdmission: "skip", labelGeneration: strconv.Itoa(generation)},
 		"annotations": map[string]any{
 			annotationPrefix + "ssl-redirect":       sslRedirect,
 			annotationPrefix + "enable-global-auth": "false",
@@ -203,14 +253,17 @@ func (c *witnessConn) ask(host string, code int) (served bool, other seen) {
 	return false, seen{what: "HTTP " + response.Status, open: !response.Close}
 }
 
-// awaitBackends asks for each warm Service until the balancer knows it: without it, nginx's Lua side answers 503.
+// balancerPatience is how long the balancer may take to learn of a post: its timer runs once a second.
+const balancerPatience = 2500 * time.Millisecond
+
+// awaitBackends asks for each upstream of the warm-up until the balancer knows it.
 func (n *IngressNginx) awaitBackends(ctx context.Context, addr, gateway string) error {
 	client := &http.Client{
 		Transport:     &http.Transport{DisableKeepAlives: true},
 		Timeout:       settlePatience,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	for _, service := range n.warm {
+	for _, service := range append([]string{witnessService}, n.warm...) {
 		err := kube.WaitFor(ctx, "the gateway to reach service "+service, func(ctx context.Context) (bool, string, error) {
 			request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/"+service, nil)
 			if err != nil {

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -174,8 +175,9 @@ func (s *kindSubject) loadMaterial(ctx context.Context) error {
 	return nil
 }
 
-// deploy applies all manifests. Deployments come last: what they mount and ask for is then there, and nothing has to be
-// tried twice.
+// deploy applies all manifests, in the order in which nothing has to be tried twice: what Deployments mount and ask for,
+// then, as soon as Services work, those that need no DNS, then the auth services, which look for the identity provider
+// by name when they start.
 func (s *kindSubject) deploy(ctx context.Context) error {
 	parts, err := s.manifests.parts()
 	if err != nil {
@@ -185,17 +187,20 @@ func (s *kindSubject) deploy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var workloads, others []*kube.Object
+	var settings, workloads, authServices []*kube.Object
 	for _, object := range append(parts, gateways...) {
-		if object.GroupVersionKind() == kube.Deployment {
+		switch {
+		case object.GroupVersionKind() != kube.Deployment:
+			settings = append(settings, object)
+		case isAuthService(object):
+			authServices = append(authServices, object)
+		default:
 			workloads = append(workloads, object)
-		} else {
-			others = append(others, object)
 		}
 	}
 	changed := 0
-	for _, wave := range [][]*kube.Object{others, workloads} {
-		applied, err := s.kube.Apply(ctx, wave, kube.ApplyOptions{SkipUnchanged: true})
+	apply := func(objects []*kube.Object) error {
+		applied, err := s.kube.Apply(ctx, objects, kube.ApplyOptions{SkipUnchanged: true})
 		if err != nil {
 			return fmt.Errorf("deploy the subject: %w", err)
 		}
@@ -204,9 +209,34 @@ func (s *kindSubject) deploy(ctx context.Context) error {
 				changed++
 			}
 		}
+		return nil
 	}
-	s.progress("%d of %d objects applied", changed, len(workloads)+len(others))
+	if err := apply(settings); err != nil {
+		return err
+	}
+	if err := s.awaitServices(ctx); err != nil {
+		return err
+	}
+	if err := apply(workloads); err != nil {
+		return err
+	}
+	if err := s.awaitDNS(ctx); err != nil {
+		return err
+	}
+	if err := s.awaitDeployments(ctx, RouteNamespace, []string{"mockidp"}); err != nil {
+		return err
+	}
+	if err := apply(authServices); err != nil {
+		return err
+	}
+	s.progress("%d of %d objects applied", changed, len(parts)+len(gateways))
 	return nil
+}
+
+func isAuthService(deployment *kube.Object) bool {
+	return slices.ContainsFunc(AuthServices(), func(a AuthService) bool {
+		return deployment.GetNamespace() == RouteNamespace && deployment.GetName() == a.Name
+	})
 }
 
 // clearDisposable removes what an interrupted run may have left on the gateways that checks break.
@@ -255,14 +285,11 @@ func (s *kindSubject) observe(ctx context.Context) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	if err := s.gateway.Expose(ctx, publicRoutes()); err != nil {
-		return fmt.Errorf("expose the sign-in pages: %w", err)
-	}
 	var all []string
 	for _, g := range s.options.Gateways {
 		all = append(all, g.Name)
 	}
-	if err := s.gateway.settle(ctx, all); err != nil {
+	if err := s.gateway.expose(ctx, publicRoutes(), all); err != nil {
 		return err
 	}
 	s.progress("gateways serve")

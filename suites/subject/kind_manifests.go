@@ -150,7 +150,7 @@ func (k kindManifests) parts() ([]*kube.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	objects, err := k.render("standin.yaml", map[string]any{"StandinServices": standinServices})
+	objects, err := k.render("standin.yaml", map[string]any{"StandinServices": standinServices, "WitnessPorts": witnessServicePorts()})
 	if err != nil {
 		return nil, err
 	}
@@ -222,8 +222,30 @@ func (k kindManifests) gateway(index int, g GatewayConfig, all []GatewayConfig) 
 		"Main": g.Name == MainGateway, "Others": others,
 		"CABundle":     base64.StdEncoding.EncodeToString([]byte(k.material.authorityCert)),
 		"HTTPNodePort": firstHTTPNodePort + index, "HTTPSNodePort": https,
-		"Image": k.images.IngressNginx.Ref,
+		"SyncRate": syncRate(g), "Image": k.images.IngressNginx.Ref,
 	})
+}
+
+type servicePort struct {
+	Name string
+	Port int
+}
+
+func witnessServicePorts() []servicePort {
+	var ports []servicePort
+	for i := range witnessPorts {
+		ports = append(ports, servicePort{Name: witnessPort(i), Port: 8000 + i})
+	}
+	return ports
+}
+
+// syncRate is how many configurations per second a gateway may take. A gateway that a single check breaks and mends may
+// take more: that check observes each step.
+func syncRate(g GatewayConfig) string {
+	if g.Disposable {
+		return "4"
+	}
+	return "0.5"
 }
 
 // errorPageService is the Service of a GatewayConfig.DefaultBackend.

@@ -350,3 +350,19 @@ func TestAWaitingPodTellsItsReason(t *testing.T) {
 		}
 	}
 }
+
+func TestServicesAreInForceOnlyAfterTheFirstPass(t *testing.T) {
+	for rule, c := range map[string]struct {
+		health string
+		want   bool
+	}{
+		"before the first pass":  {`{"healthy":true,"status":{"IPv4":{"lastUpdated":"0001-01-01T00:00:00Z","healthy":true}}}`, false},
+		"after it":               {`{"healthy":true,"status":{"IPv4":{"lastUpdated":"2026-03-01T12:00:00Z","healthy":true}}}`, true},
+		"a version without that": {`{"lastUpdated":"2026-03-01T12:00:00Z"}`, true},
+		"no JSON":                {`ok`, false},
+	} {
+		if got, _ := servicesInForce([]byte(c.health)); got != c.want {
+			t.Errorf("%s: %v", rule, got)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import "k8s.io/apimachinery/pkg/runtime/schema"
 // The kinds that callers ask for by name.
 var (
 	Pod        = schema.GroupVersionKind{Version: "v1", Kind: "Pod"}
+	Node       = schema.GroupVersionKind{Version: "v1", Kind: "Node"}
 	Event      = schema.GroupVersionKind{Version: "v1", Kind: "Event"}
 	Secret     = schema.GroupVersionKind{Version: "v1", Kind: "Secret"}
 	Namespace  = schema.GroupVersionKind{Version: "v1", Kind: "Namespace"}

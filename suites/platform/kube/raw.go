@@ -36,6 +36,15 @@ func (c *Client) Version(ctx context.Context) (string, error) {
 	return v.GitVersion, nil
 }
 
+// NodeHealth asks /healthz on a port of a node, through the API server.
+func (c *Client) NodeHealth(ctx context.Context, node, port string) ([]byte, error) {
+	body, err := c.getRaw(ctx, fmt.Sprintf("/api/v1/nodes/%s:%s/proxy/healthz", node, port), nil)
+	if err != nil {
+		return nil, fmt.Errorf("ask port %s of node %s for its health: %w", port, node, err)
+	}
+	return body, nil
+}
+
 // LogOptions say which part of a log is wanted, and how.
 type LogOptions struct {
 	// Previous asks for what the container wrote before its last restart.
