@@ -163,7 +163,11 @@ func download(ctx context.Context, path, ref string, image v1.Image, d *detail) 
 	}
 	updates := make(chan v1.Update, 16)
 	finished := make(chan error, 1)
-	go func() { finished <- tarball.WriteToFile(path, tag, image, tarball.WithProgress(updates)) }()
+	go func() {
+		finished <- tarball.WriteToFile(path, tag, image, tarball.WithProgress(updates))
+		// The library leaves the channel open.
+		close(updates)
+	}()
 	for update := range updates {
 		if update.Error == nil && update.Total > 0 {
 			d.set(fmt.Sprintf("%d of %d MB", update.Complete/1e6, update.Total/1e6))
