@@ -4,7 +4,6 @@ package subject
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -334,7 +333,7 @@ func (s *kindSubject) describe(ctx context.Context, namespace string, deployment
 	for _, name := range deployments {
 		state := "no pod"
 		for i := range pods {
-			if cmp.Or(pods[i].GetLabels()["app"], pods[i].GetLabels()[labelGateway]) == name {
+			if strings.HasPrefix(pods[i].GetName(), name+"-"+pods[i].GetLabels()["pod-template-hash"]+"-") {
 				state = stateOf(&pods[i])
 			}
 		}
@@ -360,14 +359,15 @@ func stateOf(pod *kube.Object) string {
 	return phase
 }
 
+// isAvailable tells whether a pod of the newest generation serves and none of an older is left.
 func isAvailable(deployment *kube.Object) bool {
 	status, _ := deployment.Object["status"].(map[string]any)
 	number := func(name string) int64 {
 		n, _ := status[name].(int64)
 		return n
 	}
-	return number("observedGeneration") >= deployment.GetGeneration() && number("updatedReplicas") == 1 &&
-		number("availableReplicas") == 1 && number("replicas") == 1
+	return number("observedGeneration") >= deployment.GetGeneration() && number("availableReplicas") > 0 &&
+		number("updatedReplicas") == number("replicas")
 }
 
 // probe asks, as the browser will, for what every check needs.

@@ -302,6 +302,7 @@ func TestADeploymentIsAvailableOnlyInItsNewestGeneration(t *testing.T) {
 		want   bool
 	}{
 		"available":        {deployment(2, 1, 1, 1), true},
+		"one of two":       {deployment(2, 2, 1, 2), true},
 		"not observed yet": {deployment(1, 1, 1, 1), false},
 		"old pod only":     {deployment(2, 0, 1, 1), false},
 		"old pod beside":   {deployment(2, 1, 1, 2), false},
