@@ -145,7 +145,6 @@ func (f *kindFlags) ensureImages(ctx context.Context, out *console) (subject.Kin
 	byName := map[string]images.Built{}
 	for i, image := range manifest.Images {
 		byName[image.Name] = all[i]
-		out.step("images", "%-13s %s", image.Name, all[i].Origin)
 	}
 	return subject.KindImages{
 		Node: byName["node"], IngressNginx: byName["ingress-nginx"], Proxy: byName["proxy"], MockIdP: byName["mockidp"], Standin: byName["standin"],
@@ -173,10 +172,10 @@ func (f *kindFlags) ensureCluster(ctx context.Context, r kindRun, docker *engine
 		Progress: r.out.on("cluster"),
 	}
 	c, err = cluster.Find(ctx, options)
-	if err != nil {
+	if err != nil && !errors.Is(err, cluster.ErrNotFound) {
 		return nil, false, err
 	}
-	if c != nil {
+	if err == nil {
 		if c.NodeImage() != built.Node.Ref {
 			return nil, false, &platform.NotReadyError{
 				What: "the cluster that is up was made from another node image", Why: c.NodeImage() + ", not " + built.Node.Ref, Do: "delete it with make down and run again",
