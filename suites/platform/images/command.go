@@ -71,7 +71,7 @@ func (c command) run(ctx context.Context, log io.Writer) error {
 	err := cmd.Run()
 	out.flush()
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return stopped(ctx)
 	}
 	if errors.Is(err, exec.ErrNotFound) {
 		return fmt.Errorf("%s is not installed", c.args[0])

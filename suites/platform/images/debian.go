@@ -16,15 +16,17 @@ import (
 // debootstrap makes a root file system of Debian packages in dir.
 func (t *tools) debootstrap(ctx context.Context, j *job, dir string) error {
 	d := j.image.Debian
-	if err := t.bootstrapping.enter(ctx); err != nil {
-		return err
-	}
-	defer t.bootstrapping.leave()
-	if err := installDebootstrap(ctx, j); err != nil {
-		return err
-	}
 	packages := filepath.Join(t.cache, "packages")
 	if err := os.MkdirAll(packages, 0o755); err != nil {
+		return err
+	}
+	// debootstrap checks what it finds there, and expects to be alone.
+	unlock, err := lockFile(ctx, filepath.Join(t.cache, "packages.lock"), nil)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := installDebootstrap(ctx, j); err != nil {
 		return err
 	}
 	return j.steps.run(ctx, fmt.Sprintf("install %d packages of Debian %s", len(d.Packages), d.Suite), func(ctx context.Context, detail *detail) error {

@@ -18,12 +18,13 @@ import (
 	"sync"
 )
 
-// tools are what recipes share: the Go compiler and debootstrap, each used by one recipe at a time.
+// tools are what recipes share: the Go compiler, used by one recipe at a time as it uses all processors, and a
+// folder of Debian packages.
 type tools struct {
 	root  func() (string, error)
 	cache string
 
-	compiling, bootstrapping gate
+	compiling gate
 
 	version  sync.Once
 	goVer    string

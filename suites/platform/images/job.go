@@ -96,11 +96,25 @@ func (g gate) enter(ctx context.Context) error {
 	case g <- struct{}{}:
 		return nil
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return stopped(ctx)
 	}
 }
 
 func (g gate) leave() { <-g }
+
+// stoppedError says why work was given up before it was done.
+type stoppedError struct{ cause error }
+
+func (e stoppedError) Error() string { return e.cause.Error() }
+func (e stoppedError) Unwrap() error { return e.cause }
+
+// Is makes every such error a context.Canceled, unless it was the time that ran out.
+func (e stoppedError) Is(target error) bool {
+	return target == context.Canceled && !errors.Is(e.cause, context.DeadlineExceeded)
+}
+
+// stopped is the error for a context that has ended.
+func stopped(ctx context.Context) error { return stoppedError{cause: context.Cause(ctx)} }
 
 // together runs functions side by side. The first failure stops the others and is what is returned.
 func together(ctx context.Context, functions ...func(context.Context) error) error {

@@ -67,7 +67,7 @@ func writeLayer(path string, write func(io.Writer) error) (v1.Layer, error) {
 	sum := sha256.New()
 	buffered := bufio.NewWriterSize(io.MultiWriter(f, sum), 1<<20)
 	if err := write(buffered); err != nil {
-		return nil, fmt.Errorf("writing layer: %w", err)
+		return nil, fmt.Errorf("writing a layer: %w", err)
 	}
 	if err := buffered.Flush(); err != nil {
 		return nil, err
@@ -89,8 +89,8 @@ func writeTree(ctx context.Context, w io.Writer, dir string, opts layerOptions) 
 		if err != nil {
 			return err
 		}
-		if err := ctx.Err(); err != nil {
-			return err
+		if ctx.Err() != nil {
+			return stopped(ctx)
 		}
 		return t.add(path, entry)
 	})

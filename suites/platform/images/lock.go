@@ -37,7 +37,7 @@ func lockFile(ctx context.Context, path string, waiting func()) (unlock func(), 
 		select {
 		case <-ctx.Done():
 			f.Close()
-			return nil, context.Cause(ctx)
+			return nil, stopped(ctx)
 		case <-ticker.C:
 		}
 	}

@@ -225,7 +225,7 @@ wait $!
 exit 0
 `
 	var out strings.Builder
-	importing, cancel := context.WithTimeoutCause(ctx, importDeadline, fmt.Errorf("containerd did not finish within %v", importDeadline))
+	importing, cancel := context.WithTimeoutCause(ctx, importDeadline, fmt.Errorf("containerd did not finish within %v: %w", importDeadline, context.DeadlineExceeded))
 	defer cancel()
 	c := command{args: []string{"/bin/sh", "-c", script, "import", archive}, dir: "/", chroot: string(root), isolated: true,
 		env: chrootEnv(""), stdout: io.MultiWriter(&out, j.log)}

@@ -62,8 +62,8 @@ func (e *stepError) Unwrap() error { return e.err }
 
 // run does one step, telling when it starts, how far it is from time to time, and when it is done.
 func (s *steps) run(ctx context.Context, step string, do func(context.Context, *detail) error) error {
-	if err := ctx.Err(); err != nil {
-		return &stepError{step: step, err: err}
+	if ctx.Err() != nil {
+		return &stepError{step: step, err: stopped(ctx)}
 	}
 	began := s.now()
 	s.say(step, "")

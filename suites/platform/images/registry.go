@@ -175,7 +175,7 @@ func download(ctx context.Context, path, ref string, image v1.Image, d *detail) 
 	}
 	if err := <-finished; err != nil {
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return stopped(ctx)
 		}
 		return fmt.Errorf("downloading: %w", err)
 	}

@@ -82,7 +82,7 @@ func NewStore(o Options) (*Store, error) {
 	}
 	s := &Store{dir: dir, now: o.Now, hosts: newHosts(o.Mirrors, o.AskTimeout)}
 	s.root = sync.OnceValues(func() (string, error) { return findRoot(o.Root) })
-	tools := &tools{root: s.root, cache: dir, compiling: newGate(), bootstrapping: newGate()}
+	tools := &tools{root: s.root, cache: dir, compiling: newGate()}
 	s.recipes = map[string]recipe{
 		RecipeNode:         &nodeRecipe{tools: tools},
 		RecipeIngressNginx: &ingressNginxRecipe{tools: tools},

@@ -198,9 +198,9 @@ func TestAFailedRecipeLeavesNothingAndSaysWhere(t *testing.T) {
 }
 
 func TestAnInterruptedRecipeLeavesNothing(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancelCause(t.Context())
 	r := &fakeRecipe{input: "one", fail: func(ctx context.Context, j *job) error {
-		cancel()
+		cancel(errors.New("interrupt signal received"))
 		c := command{args: []string{"sh", "-c", "sleep 1000 & wait"}}
 		return c.run(ctx, j.log)
 	}}
