@@ -213,13 +213,14 @@ func (s *kindSubject) deploy(ctx context.Context) error {
 	if err := apply(settings); err != nil {
 		return err
 	}
-	if err := s.awaitServices(ctx); err != nil {
+	waited, err := s.awaitServices(ctx)
+	if err != nil {
 		return err
 	}
 	if err := apply(workloads); err != nil {
 		return err
 	}
-	if err := s.awaitDNS(ctx); err != nil {
+	if err := s.awaitDNS(ctx, waited); err != nil {
 		return err
 	}
 	if err := s.awaitDeployments(ctx, RouteNamespace, []string{"mockidp"}); err != nil {

@@ -23,9 +23,9 @@ const (
 	dnsGrace = 3 * time.Second
 )
 
-// awaitServices waits until kube-proxy has brought the Services into force.
-func (s *kindSubject) awaitServices(ctx context.Context) error {
-	return kube.WaitFor(ctx, "kube-proxy to bring Services into force", func(ctx context.Context) (bool, string, error) {
+// awaitServices waits until kube-proxy has brought the Services into force, and tells whether they were not before.
+func (s *kindSubject) awaitServices(ctx context.Context) (waited bool, err error) {
+	err = kube.WaitFor(ctx, "kube-proxy to bring Services into force", func(ctx context.Context) (bool, string, error) {
 		nodes, err := s.kube.List(ctx, kube.Node, "", "")
 		if err != nil {
 			return false, err.Error(), nil
@@ -39,11 +39,13 @@ func (s *kindSubject) awaitServices(ctx context.Context) error {
 				return false, err.Error(), nil
 			}
 			if synced, seen := servicesInForce(health); !synced {
+				waited = true
 				return false, nodes[i].GetName() + ": " + seen, nil
 			}
 		}
 		return true, "", nil
 	})
+	return waited, err
 }
 
 // servicesInForce reads kube-proxy's answer to a health check. Before its first pass it calls itself healthy too, but
@@ -67,27 +69,34 @@ func servicesInForce(health []byte) (ok bool, seen string) {
 	return true, ""
 }
 
-// awaitDNS waits until the cluster's DNS answers. Where it does not soon after Services work, its pods are started again.
-func (s *kindSubject) awaitDNS(ctx context.Context) error {
-	graceful, cancel := context.WithTimeout(ctx, dnsGrace)
-	defer cancel()
-	err := s.awaitDeployments(graceful, systemNamespace, []string{"coredns"})
-	if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
-		return err
+// awaitDNS waits until the cluster's DNS answers. What of it was running before Services worked is started again at
+// once; with tooSoon that is all that runs by now, otherwise what is not ready within dnsGrace.
+func (s *kindSubject) awaitDNS(ctx context.Context, tooSoon bool) error {
+	if !tooSoon {
+		graceful, cancel := context.WithTimeout(ctx, dnsGrace)
+		defer cancel()
+		err := s.awaitDeployments(graceful, systemNamespace, []string{"coredns"})
+		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
 	}
 	pods, err := s.kube.List(ctx, kube.Pod, systemNamespace, "k8s-app=kube-dns")
 	if err != nil {
 		return err
 	}
+	restarted := 0
 	for i := range pods {
-		if isReady(&pods[i]) {
+		if isReady(&pods[i]) || stateOf(&pods[i]) != "Running" {
 			continue
 		}
 		if err := s.kube.Delete(ctx, kube.Pod, systemNamespace, pods[i].GetName()); err != nil {
 			return fmt.Errorf("start the cluster's DNS again: %w", err)
 		}
+		restarted++
 	}
-	s.progress("started the cluster's DNS again, which had begun before Services worked")
+	if restarted > 0 {
+		s.progress("started the cluster's DNS again, which had begun before Services worked")
+	}
 	return s.awaitDeployments(ctx, systemNamespace, []string{"coredns"})
 }
 
