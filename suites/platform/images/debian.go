@@ -30,7 +30,7 @@ func (t *tools) debootstrap(ctx context.Context, j *job, dir string) error {
 		return err
 	}
 	return j.steps.run(ctx, fmt.Sprintf("install %d packages of Debian %s", len(d.Packages), d.Suite), func(ctx context.Context, detail *detail) error {
-		args := []string{"debootstrap", "--variant=minbase", "--cache-dir=" + packages,
+		args := []string{"debootstrap", "--variant=minbase", "--force-check-gpg", "--keyring=" + debianKeyring, "--cache-dir=" + packages,
 			"--include=" + strings.Join(d.Packages, ","), d.Suite, dir}
 		if mirror := debianMirror(ctx); mirror != "" {
 			args = append(args, mirror)
@@ -42,20 +42,25 @@ func (t *tools) debootstrap(ctx context.Context, j *job, dir string) error {
 	})
 }
 
-// installDebootstrap makes sure the program is there, and says how to get it where it cannot be installed.
+// debianKeyring has the keys Debian signs its releases with; Ubuntu, too, installs it there.
+const debianKeyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+// installDebootstrap makes sure the program and Debian's keys are there, and says how to get it where it cannot be installed.
 func installDebootstrap(ctx context.Context, j *job) error {
 	const needs = "building this image from source needs root on Debian or Ubuntu"
 	if os.Geteuid() != 0 {
 		return errors.New(needs + "; run as root, or use IMAGES=registry where a registry can be reached")
 	}
-	if _, err := exec.LookPath("debootstrap"); err == nil {
+	_, program := exec.LookPath("debootstrap")
+	_, keyring := os.Stat(debianKeyring)
+	if program == nil && keyring == nil {
 		return nil
 	}
 	if _, err := exec.LookPath("apt-get"); err != nil {
 		return errors.New(needs + ", for debootstrap; use IMAGES=registry where a registry can be reached")
 	}
 	return j.steps.run(ctx, "install debootstrap", func(ctx context.Context, _ *detail) error {
-		install := command{args: []string{"apt-get", "install", "-y", "--no-install-recommends", "debootstrap"}, env: chrootEnv(j.work)}
+		install := command{args: []string{"apt-get", "install", "-y", "--no-install-recommends", "debootstrap", "debian-archive-keyring"}, env: chrootEnv(j.work)}
 		if err := install.run(ctx, j.log); err == nil {
 			return nil
 		}
