@@ -54,20 +54,19 @@ func (s *kindSubject) readVersions(text string) controllerVersions {
 
 func (s *kindSubject) parts(controller controllerVersions, kubernetes string) []Part {
 	i := s.options.Images
-	part := func(role, name, version string, image images.Built) Part {
-		return Part{Role: role, Name: name, Version: version, Origin: originOf(image)}
-	}
-	standin := part("backend", "echo backend, programmable auth service, error pages", "", i.Standin)
-	standin.StandIn = true
+	standin := Part{Role: RoleBackend, Name: "standin", Version: tagOf(i.Standin), Origin: i.Standin.Origin, StandIn: true}
 	return []Part{
-		part("gateway", "ingress-nginx", controller.release, i.IngressNginx),
-		part("gateway", "nginx", controller.nginx, i.IngressNginx),
-		part("auth service", "proxy", "", i.Proxy),
-		part("identity provider", "mockidp", "", i.MockIdP),
+		{Role: RoleGateway, Name: "ingress-nginx", Version: controller.release, Origin: originOf(i.IngressNginx)},
+		{Role: "web server", Name: "nginx", Version: controller.nginx, Origin: i.IngressNginx.Origin},
+		{Role: RoleAuthService, Name: "proxy", Version: tagOf(i.Proxy), Origin: i.Proxy.Origin},
+		{Role: RoleIdP, Name: "mockidp", Version: tagOf(i.MockIdP), Origin: i.MockIdP.Origin},
 		standin,
-		part("platform", "Kubernetes (kind)", kubernetes, i.Node),
+		{Role: "platform", Name: "Kubernetes (kind)", Version: kubernetes, Origin: originOf(i.Node)},
 	}
 }
+
+// tagOf is the version of an image of ours, which has no other than the key of what it was built from.
+func tagOf(image images.Built) string { return image.Ref[strings.LastIndexByte(image.Ref, ':')+1:] }
 
 // originOf says where an image is from and what it has in place of the original.
 func originOf(image images.Built) string {
