@@ -247,9 +247,12 @@ func (s *Store) obtain(ctx context.Context, image Image, mode Mode, steps *steps
 	}
 	if mode != ModeSource && image.Published() {
 		built, err := s.make(ctx, image, registryKey(image), steps, s.pull)
-		if err == nil || mode == ModeRegistry || ctx.Err() != nil {
+		if err == nil || ctx.Err() != nil {
 			built.Reason = "the registry has it"
 			return built, err
+		}
+		if mode == ModeRegistry {
+			return Built{}, adviseSource(err)
 		}
 		reason = "not from the registry: " + rootCause(err).Error()
 		steps.say("build from source", reason)
@@ -261,6 +264,15 @@ func (s *Store) obtain(ctx context.Context, image Image, mode Mode, steps *steps
 	built, err := s.make(ctx, image, key, steps, s.recipes[image.Recipe].build)
 	built.Reason = reason
 	return built, err
+}
+
+// adviseSource says what else there is to do about a registry that does not give an image.
+func adviseSource(err error) error {
+	var build *BuildError
+	if errors.As(err, &build) {
+		build.Err = fmt.Errorf("%w; with IMAGES=source it is built here, and REGISTRY_MIRROR names another registry to ask", build.Err)
+	}
+	return err
 }
 
 // rootCause leaves out which image and which step, where the line already says so.
