@@ -72,7 +72,7 @@ func judgeNothingBehind(ctx context.Context, t *Trial, apply func(bool) error) e
 		return err
 	}
 	b := t.Browser()
-	response, err := t.pollRoute(ctx, b, subject.Route{Name: "document-prometheus"}, func(r *browser.Response) bool { return r.Status != http.StatusNotFound })
+	response, err := t.pollRoute(ctx, b, subject.Route{Name: "document-prometheus", Gateway: changingGateway}, func(r *browser.Response) bool { return r.Status != http.StatusNotFound })
 	if err != nil {
 		return err
 	}
@@ -85,11 +85,13 @@ func judgeLeftAlone(ctx context.Context, t *Trial, apply func(bool) error) error
 		return err
 	}
 	// A route that came later is served: the controller has seen both.
-	after := subject.Route{Name: "document-after"}
+	after := subject.Route{Name: "document-after", Gateway: changingGateway}
 	if err := t.Subject.Gateway.Expose(ctx, []subject.Route{after}); err != nil {
 		return err
 	}
-	response, err := t.Ask(ctx, t.Browser(), subject.Route{Name: "document-no-class"}, Request{})
+	// No gateway serves the name, so the request goes to the address of the other one.
+	left := subject.Route{Name: "document-no-class"}
+	response, err := t.Ask(ctx, t.Browser(), after, Request{Header: http.Header{"Host": {Host(left)}}})
 	if err != nil {
 		return err
 	}

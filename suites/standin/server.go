@@ -76,6 +76,7 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 			BaseContext:       func(net.Listener) context.Context { return base },
 			ReadHeaderTimeout: time.Minute,
 			MaxHeaderBytes:    1 << 20,
+			Protocols:         protocols(),
 			ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		}
 		s.servers = append(s.servers, srv)
@@ -87,6 +88,14 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 		log.Info("stand-in serves", "role", string(role), "address", l.Addr().String())
 	}
 	return s, nil
+}
+
+// protocols are HTTP/1.1 and, for gateways that take the backend for a gRPC service, HTTP/2 without TLS.
+func protocols() *http.Protocols {
+	p := new(http.Protocols)
+	p.SetHTTP1(true)
+	p.SetUnencryptedHTTP2(true)
+	return p
 }
 
 func listen(ctx context.Context, addrs map[Role]string) (map[Role]net.Listener, error) {
