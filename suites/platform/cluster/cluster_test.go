@@ -201,6 +201,21 @@ func TestPortTakenKnowsDockersWords(t *testing.T) {
 	}
 }
 
+func TestReasonIsTheErrorAndNotTheStackAfterIt(t *testing.T) {
+	cases := []struct{ name, output, want string }{
+		{"kubeadm's stack follows its error", "I0101 verbose\nerror execution phase x: because\nmain.main\n\tkubeadm.go:25", "error execution phase x: because | main.main | \tkubeadm.go:25"},
+		{"no such line: the last ones", "1\n2\n3\n4\n5\n6\n7\n", "2 | 3 | 4 | 5 | 6 | 7"},
+		{"a long stack is cut", "error: a\n1\n2\n3\n4\n5\n6\n7", "error: a | 1 | 2 | 3 | 4 | 5"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			if got := reason(c.output); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
 func TestKindsStatusLinesBecomeProgress(t *testing.T) {
 	var steps []string
 	logger := kindLogger{logger: slog.New(slog.DiscardHandler), progress: func(step string) { steps = append(steps, step) }}

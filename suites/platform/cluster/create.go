@@ -20,7 +20,7 @@ import (
 
 const (
 	// createAttempts bounds how often other ports are tried.
-	createAttempts = 3
+	createAttempts = 5
 	// removeInterval is how often a cancelled creation is looked after until kind gives up.
 	removeInterval = 200 * time.Millisecond
 	// removeTimeout bounds the way back.
@@ -196,11 +196,20 @@ func explain(err error) error {
 	if failed == nil || len(failed.Output) == 0 {
 		return err
 	}
-	lines := strings.Split(strings.TrimSpace(string(failed.Output)), "\n")
-	if len(lines) > 6 {
-		lines = lines[len(lines)-6:]
+	return fmt.Errorf("%w: %s", err, reason(string(failed.Output)))
+}
+
+// reason is what a reader needs of a failed command's output: from the last line that begins with "error" (kubeadm
+// prints a stack after it), or else the last lines.
+func reason(output string) string {
+	lines := strings.Split(strings.TrimSpace(output), "\n")
+	from := max(0, len(lines)-6)
+	for i, line := range lines {
+		if strings.HasPrefix(strings.ToLower(line), "error") {
+			from = i
+		}
 	}
-	return fmt.Errorf("%w: %s", err, strings.Join(lines, " | "))
+	return strings.Join(lines[from:min(from+6, len(lines))], " | ")
 }
 
 func describeHost(dockerHost string) string {

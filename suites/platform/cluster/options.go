@@ -51,7 +51,7 @@ type PortMapping struct {
 	Name string
 	// NodePort is the port inside the node.
 	NodePort int
-	// HostPort is the port on loopback; 0 lets the engine pick a free one.
+	// HostPort is the port on loopback; 0 for any free one.
 	HostPort int
 }
 

@@ -11,9 +11,6 @@ import (
 	kindconfig "github.com/ingress-auth/conformance/kind-config"
 )
 
-// engineDecides is kind's value for "the engine picks the port when it binds it".
-const engineDecides = -1
-
 // host is what the configuration depends on besides the options.
 type host struct {
 	cgroupV1 bool
@@ -39,12 +36,10 @@ func render(o Options, h host) (*v1alpha4.Cluster, error) {
 	node := &config.Nodes[0]
 	node.Image = o.NodeImage
 	for _, port := range o.Ports {
-		hostPort := port.HostPort
-		if hostPort == 0 {
-			hostPort = engineDecides
-		}
+		// 0 lets kind ask the kernel for a free port. (-1 would leave it to docker, which counts up from 32768 and gives up
+		// after ten ports in use: too soon beside another engine.)
 		node.ExtraPortMappings = append(node.ExtraPortMappings, v1alpha4.PortMapping{
-			ContainerPort: int32(port.NodePort), HostPort: int32(hostPort), ListenAddress: loopback, Protocol: v1alpha4.PortMappingProtocolTCP})
+			ContainerPort: int32(port.NodePort), HostPort: int32(port.HostPort), ListenAddress: loopback, Protocol: v1alpha4.PortMappingProtocolTCP})
 	}
 	if o.StaticCNI {
 		config.Networking.DisableDefaultCNI = true

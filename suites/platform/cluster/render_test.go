@@ -58,7 +58,7 @@ func TestRenderAddsWhatTheHostAndTheRunNeed(t *testing.T) {
 				t.Errorf("disableDefaultCNI is %v", config.Networking.DisableDefaultCNI)
 			}
 			want := []v1alpha4.PortMapping{
-				{ContainerPort: 30080, HostPort: -1, ListenAddress: "127.0.0.1", Protocol: "TCP"},
+				{ContainerPort: 30080, HostPort: 0, ListenAddress: "127.0.0.1", Protocol: "TCP"},
 				{ContainerPort: 30443, HostPort: 8443, ListenAddress: "127.0.0.1", Protocol: "TCP"},
 			}
 			if got := config.Nodes[0].ExtraPortMappings; !slices.Equal(got, want) {
