@@ -20,6 +20,7 @@ type Role string
 const (
 	RoleAuth       Role = "auth"
 	RoleBackend    Role = "backend"
+	RoleGRPC       Role = "grpc"
 	RoleErrorXCode Role = "error-x-code"
 	RoleError200   Role = "error-200"
 	RoleError404   Role = "error-404"
@@ -28,7 +29,7 @@ const (
 
 // Roles lists all roles in the order they are started.
 func Roles() []Role {
-	return []Role{RoleAuth, RoleBackend, RoleErrorXCode, RoleError200, RoleError404, RoleControl}
+	return []Role{RoleAuth, RoleBackend, RoleGRPC, RoleErrorXCode, RoleError200, RoleError404, RoleControl}
 }
 
 // Config says what a Server listens on.
@@ -76,7 +77,7 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 			BaseContext:       func(net.Listener) context.Context { return base },
 			ReadHeaderTimeout: time.Minute,
 			MaxHeaderBytes:    1 << 20,
-			Protocols:         protocols(),
+			Protocols:         protocols(role),
 			ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		}
 		s.servers = append(s.servers, srv)
@@ -90,11 +91,12 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	return s, nil
 }
 
-// protocols are HTTP/1.1 and, for gateways that take the backend for a gRPC service, HTTP/2 without TLS.
-func protocols() *http.Protocols {
+// protocols are HTTP/1.1, or HTTP/2 without TLS for the backend that gateways take for a gRPC service. The two are on
+// different ports because nginx keeps connections to a peer for reuse whatever is spoken on them.
+func protocols(role Role) *http.Protocols {
 	p := new(http.Protocols)
-	p.SetHTTP1(true)
-	p.SetUnencryptedHTTP2(true)
+	p.SetHTTP1(role != RoleGRPC)
+	p.SetUnencryptedHTTP2(role == RoleGRPC)
 	return p
 }
 
@@ -115,7 +117,7 @@ func listen(ctx context.Context, addrs map[Role]string) (map[Role]net.Listener, 
 		listeners[role] = l
 	}
 	if len(listeners) == 0 {
-		return nil, errors.New("no address given: a stand-in needs at least one of auth, backend, error-x-code, error-200, error-404, control")
+		return nil, errors.New("no address given: a stand-in needs at least one of auth, backend, grpc, error-x-code, error-200, error-404, control")
 	}
 	return listeners, nil
 }
@@ -124,7 +126,7 @@ func handlerOf(role Role, rec *Recorder, name string) http.Handler {
 	switch role {
 	case RoleAuth:
 		return NewAuth(rec)
-	case RoleBackend:
+	case RoleBackend, RoleGRPC:
 		return NewBackend(rec, name)
 	case RoleErrorXCode:
 		return NewErrorPages(rec, XCode)

@@ -41,7 +41,7 @@ func portName(gateway, scheme string) string { return gateway + "-" + scheme }
 // standinServices are the Services of the stand-in and the container port each leads to. The canary is the echo backend
 // under another name, so that it is a second upstream.
 var standinServices = []struct{ Name, Port string }{
-	{"standin", "auth"}, {"echo", "backend"}, {"canary", "backend"},
+	{"standin", "auth"}, {"echo", "backend"}, {"canary", "backend"}, {"grpc", "grpc"},
 	{"error-x-code", "x-code"}, {"error-always-200", "always-200"}, {"error-not-found", "not-found"},
 }
 

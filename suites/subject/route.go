@@ -27,7 +27,8 @@ type Route struct {
 	Path     string `json:"path,omitempty"`
 	PathType string `json:"pathType,omitempty"`
 	// Backend is the service behind: "" is the echo backend; others: "standin" (the programmable auth service,
-	// answering as a backend), "proxy" and its variants, "idp".
+	// answering as a backend), "proxy" and its variants, "idp", "canary" (the echo
+	// backend under another name), "grpc" (the echo backend over HTTP/2 without TLS).
 	Backend string `json:"backend,omitempty"`
 
 	// AuthURL is auth-url; "" leaves the route open.
