@@ -208,7 +208,8 @@ func (n *IngressNginx) remember(host, gateway string) {
 	n.hosts[host] = gateway
 }
 
-// learn remembers the hosts of the Ingresses in the cluster, whoever applied them.
+// learn remembers the hosts of the Ingresses in the cluster, whoever applied them. Where nobody claims an Ingress, because
+// it names no class or another's, its host is asked of the main gateway, as DNS would have it.
 func (n *IngressNginx) learn(ctx context.Context) error {
 	present, err := n.present(ctx)
 	if err != nil {
@@ -221,7 +222,7 @@ func (n *IngressNginx) learn(ctx context.Context) error {
 	for _, object := range present {
 		gateway, ok := gateways[classOf(object)]
 		if !ok {
-			continue
+			gateway = MainGateway
 		}
 		for _, host := range hostsOf(object) {
 			n.remember(host, gateway)

@@ -367,3 +367,9 @@ func TestServicesAreInForceOnlyAfterTheFirstPass(t *testing.T) {
 		}
 	}
 }
+
+func TestNoOtherIngressLeadsToTheCanary(t *testing.T) {
+	if slices.Contains(warmServices(), "canary") || slices.Contains(warmServices(), "grpc") {
+		t.Error("the warm-up names a Service that must be met by its own routes only")
+	}
+}
