@@ -241,7 +241,7 @@ func (c *cleanups) run(ctx context.Context) error {
 func upCommand() *cobra.Command {
 	f := kindFlags{keep: true}
 	cmd := &cobra.Command{
-		Use: "up", Short: "Bring the cluster with everything in it up, and leave it up", Args: cobra.NoArgs,
+		Use: "up", Short: "Bring the cluster with everything in it up, and leave it up", Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.validate(); err != nil {
 				return usage(err)
@@ -268,7 +268,7 @@ func upCommand() *cobra.Command {
 func downCommand() *cobra.Command {
 	mode := string(engine.Auto)
 	cmd := &cobra.Command{
-		Use: "down", Short: "Delete the cluster and stop the private engine", Args: cobra.NoArgs,
+		Use: "down", Short: "Delete the cluster and stop the private engine", Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return down(cmd.Context(), newConsole(cmd.ErrOrStderr()), engine.Mode(mode))
 		},
@@ -283,8 +283,8 @@ func down(ctx context.Context, out *console, mode engine.Mode) error {
 		return err
 	}
 	if docker == nil {
-		out.step("down", "no engine, so no cluster")
-		return nil
+		out.step("down", "no engine runs, so there is no cluster")
+		return cluster.Forget(cluster.Options{})
 	}
 	if err := cluster.Delete(ctx, cluster.Options{DockerHost: docker.DockerHost(), Progress: out.on("cluster")}); err != nil {
 		return err

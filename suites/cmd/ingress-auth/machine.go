@@ -15,7 +15,7 @@ import (
 
 func doctorCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "doctor", Short: "Say what this machine has and lacks for a run, and what to do about it", Args: cobra.NoArgs,
+		Use: "doctor", Short: "Say what this machine has and lacks for a run, and what to do about it", Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			results := doctor.Run(cmd.Context(), doctor.Options{})
 			if err := doctor.Write(cmd.OutOrStdout(), results, colored(cmd.OutOrStdout())); err != nil {
@@ -33,7 +33,7 @@ func imagesCommand() *cobra.Command {
 	var f kindFlags
 	build := false
 	cmd := &cobra.Command{
-		Use: "images", Short: "List the container images and where each is from; with --get, get them", Args: cobra.NoArgs,
+		Use: "images", Short: "List the container images and where each is from; with --get, get them", Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.validate(); err != nil {
 				return usage(err)

@@ -48,7 +48,7 @@ Exit codes: 0 conformant, 1 not conformant, 2 usage, 3 environment not ready, 4 
 5 nothing selected, 130 interrupted.`,
 		SilenceUsage: true, SilenceErrors: true,
 		// A word that is no command is a mistake, not a request for help.
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetOut(stdout)
@@ -59,6 +59,17 @@ Exit codes: 0 conformant, 1 not conformant, 2 usage, 3 environment not ready, 4 
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(runCommand(), listCommand(), explainCommand(), upCommand(), downCommand(), doctorCommand(), imagesCommand(), versionCommand())
 	return root
+}
+
+// noArguments refuses words that are not flags.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if !cmd.HasParent() {
+		return usage(fmt.Errorf("there is no command %q; see ingress-auth --help", args[0]))
+	}
+	return usage(fmt.Errorf("%s takes no arguments, not %q", cmd.Name(), args[0]))
 }
 
 // verdict ends a run that was judged: its message has been printed.

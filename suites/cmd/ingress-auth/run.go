@@ -232,7 +232,7 @@ func tool() report.Tool {
 
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Say which version this is", Args: cobra.NoArgs,
+		Use: "version", Short: "Say which version this is", Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			t := tool()
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), strings.TrimSpace(t.Name+" "+t.Version+" "+t.Commit), runtime.Version())
