@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/onsi/ginkgo/v2"
+	"github.com/onsi/gomega"
 
 	"github.com/ingress-auth/conformance/suites/contract"
 )
@@ -34,10 +35,9 @@ func bindOne(check Check, await Awaiter, explained func(contract.Finding) bool) 
 	_, name, _ := strings.Cut(check.ID, "/")
 	text := name + ": " + strings.Join(check.Requirements, ", ")
 	ginkgo.It(text, ginkgo.Label(check.Requirements...), func(ctx ginkgo.SpecContext) {
+		g := gomega.NewGomega(ginkgo.Fail)
 		result, err := await(ctx, check.ID)
-		if err != nil {
-			ginkgo.Fail(err.Error())
-		}
+		g.Expect(err).NotTo(gomega.HaveOccurred())
 		var red, notes []string
 		for _, f := range result.Findings {
 			line := fmt.Sprintf("%s: %s", f.Requirement, f.Reason)
@@ -51,10 +51,8 @@ func bindOne(check Check, await Awaiter, explained func(contract.Finding) bool) 
 				red = append(red, fmt.Sprintf("[%s] %s", f.Verdict, line))
 			}
 		}
-		switch {
-		case len(red) > 0:
-			ginkgo.Fail(strings.Join(red, "\n"))
-		case len(notes) == len(result.Findings):
+		g.Expect(red).To(gomega.BeEmpty(), "what the check found not to hold")
+		if len(notes) == len(result.Findings) {
 			ginkgo.Skip("not applicable: " + result.Findings[0].Reason)
 		}
 	})
