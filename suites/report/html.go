@@ -234,7 +234,7 @@ func hops(exchanges []exchange.Exchange) []hop {
 	var list []hop
 	for _, e := range exchanges {
 		h := hop{
-			From: string(e.From), To: string(e.To), Method: e.Method, URL: e.URL, Status: hopStatus(e), Class: "none",
+			From: string(e.From), To: cmp.Or(e.Instance, string(e.To)), Method: e.Method, URL: e.URL, Status: hopStatus(e), Class: "none",
 			Offset: fmt.Sprintf("%+.3f s", e.Time.Sub(exchanges[0].Time).Seconds()), Took: tookText(e.Took),
 			Request:  message(e.Method+" "+e.URL, e.RequestHeader, e.RequestBodyBytes, ""),
 			Response: message(strings.TrimSpace(fmt.Sprintf("%s %s", hopStatus(e), http.StatusText(e.Status))), e.ResponseHeader, e.ResponseBodyBytes, e.Body),
