@@ -24,6 +24,8 @@ type IngressNginx struct {
 	addr func(gateway, scheme string) (string, bool)
 	// warm are the Services that every gateway keeps in its balancer, see witness.
 	warm []string
+	// balancerPatience is how long a gateway's balancer may take to learn of new backends before it is told again.
+	balancerPatience time.Duration
 
 	mu    sync.Mutex
 	hosts map[string]string // host name → gateway
@@ -35,6 +37,8 @@ type IngressNginx struct {
 const (
 	webhookPatience = 20 * time.Second // a webhook that was just deployed is not reachable at once
 	settlePatience  = 60 * time.Second
+	// The balancer looks for new backends once a second.
+	balancerPatience = 2500 * time.Millisecond
 )
 
 // Apply implements Gateway.

@@ -84,7 +84,7 @@ func (n *IngressNginx) settleGateway(ctx context.Context, gateway string, presen
 		if err := awaitWitness(ctx, addr, witnessHost(gateway, digest, generation), redirectCode(n.gateways[gateway])); err != nil {
 			return err
 		}
-		soon, cancel := context.WithTimeout(ctx, balancerPatience)
+		soon, cancel := context.WithTimeout(ctx, n.balancerPatience)
 		err := n.awaitBackends(soon, addr, gateway)
 		cancel()
 		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
@@ -252,9 +252,6 @@ func (c *witnessConn) ask(host string, code int) (served bool, other seen) {
 	}
 	return false, seen{what: "HTTP " + response.Status, open: !response.Close}
 }
-
-// balancerPatience is how long the balancer may take to learn of a post: its timer runs once a second.
-const balancerPatience = 2500 * time.Millisecond
 
 // awaitBackends asks for each upstream of the warm-up until the balancer knows it.
 func (n *IngressNginx) awaitBackends(ctx context.Context, addr, gateway string) error {

@@ -5,11 +5,14 @@ package subject
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,6 +20,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 
 	"github.com/ingress-auth/conformance/suites/platform/kube"
 )
@@ -344,5 +348,87 @@ func TestEachGenerationLeadsToAnUpstreamThatTheOneBeforeDidNotHave(t *testing.T)
 	}
 	if generationOf(nil) != 0 {
 		t.Error("a gateway without warm-up has a generation")
+	}
+}
+
+// gatewayAndAPI plays an API server and a gateway that serves the newest witness at once, but whose balancer misses the
+// posts of the first generations.
+type gatewayAndAPI struct {
+	mu      sync.Mutex
+	objects map[string]map[string]any
+	misses  int
+}
+
+func (g *gatewayAndAPI) api(w http.ResponseWriter, r *http.Request) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	w.Header().Set("Content-Type", "application/json")
+	switch {
+	case r.Method == http.MethodPatch:
+		var object map[string]any
+		if err := json.NewDecoder(r.Body).Decode(&object); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		g.objects[object["metadata"].(map[string]any)["name"].(string)] = object
+		json.NewEncoder(w).Encode(object)
+	case strings.HasSuffix(r.URL.Path, "/ingresses"):
+		items := []any{}
+		for _, o := range g.objects {
+			items = append(items, o)
+		}
+		json.NewEncoder(w).Encode(map[string]any{"kind": "IngressList", "apiVersion": "networking.k8s.io/v1", "items": items})
+	default:
+		fmt.Fprint(w, `{"kind":"APIResourceList","apiVersion":"v1","resources":[{"name":"ingresses","kind":"Ingress","namespaced":true}]}`)
+	}
+}
+
+func (g *gatewayAndAPI) gateway(w http.ResponseWriter, r *http.Request) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	witness := &kube.Object{Object: g.objects["witness-main"]}
+	switch {
+	case witness.Object != nil && r.Host == hostsOf(witness)[0]:
+		http.Redirect(w, r, "https://"+r.Host+"/", http.StatusPermanentRedirect)
+	case r.Host == warmHost("main") && generationOf(&kube.Object{Object: g.objects["warm-main"]}) <= g.misses:
+		w.WriteHeader(http.StatusServiceUnavailable)
+	default:
+		w.WriteHeader(http.StatusOK)
+	}
+}
+
+func TestAGatewayThatMissedItsBackendsIsToldAgain(t *testing.T) {
+	for _, misses := range []int{0, 2} {
+		g := &gatewayAndAPI{objects: map[string]map[string]any{}, misses: misses}
+		api, gateway := httptest.NewServer(http.HandlerFunc(g.api)), httptest.NewServer(http.HandlerFunc(g.gateway))
+		defer api.Close()
+		defer gateway.Close()
+		client, err := kube.New(&rest.Config{Host: api.URL})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := &IngressNginx{
+			kube: client, placeholders: kindPlaceholders(), warm: []string{"echo"}, balancerPatience: 100 * time.Millisecond,
+			gateways: map[string]GatewayConfig{MainGateway: {Name: MainGateway}},
+			addr:     func(string, string) (string, bool) { return gateway.Listener.Addr().String(), true },
+			hosts:    map[string]string{}, changed: map[string]time.Time{},
+		}
+		route := []Route{{Name: "app"}}
+		if err := n.Expose(t.Context(), route); err != nil {
+			t.Fatal(err)
+		}
+		told := generationOf(&kube.Object{Object: g.objects["warm-main"]})
+		if told <= misses {
+			t.Errorf("exposed after generation %d, of which the balancer missed %d", told, misses)
+		}
+		if err := n.Expose(t.Context(), route); err != nil {
+			t.Fatal(err)
+		}
+		if again := generationOf(&kube.Object{Object: g.objects["warm-main"]}); again != told {
+			t.Errorf("nothing changed, but generation %d became %d", told, again)
+		}
+		if _, ok := n.GatewayOf("app." + Domain); !ok {
+			t.Error("the route's host is not known")
+		}
 	}
 }

@@ -119,7 +119,7 @@ func newKindSubject(o KindOptions) (*kindSubject, error) {
 	return &kindSubject{
 		options: o, kube: client, started: o.Now(),
 		gateway: &IngressNginx{
-			kube: client, placeholders: kindPlaceholders(), gateways: configs, warm: warmServices(),
+			kube: client, placeholders: kindPlaceholders(), gateways: configs, warm: warmServices(), balancerPatience: balancerPatience,
 			addr: func(gateway, scheme string) (string, bool) {
 				addr, ok := o.Ports[portName(gateway, scheme)]
 				return addr, ok
