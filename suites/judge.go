@@ -179,7 +179,8 @@ func (j *Judge) judge(ctx context.Context, c Check) Result {
 	defer cancel()
 	t := newTrial(j, c)
 	err := runGuarded(ctx, c, t)
-	return Result{Check: c, Findings: t.findings(ctx, err), Took: now().Sub(started)}
+	took := now().Sub(started)
+	return Result{Check: c, Findings: t.findings(ctx, err, took), Took: took}
 }
 
 // runGuarded turns a panic of a check into an error: a mistake in one check must not take the others down.

@@ -45,7 +45,7 @@ func (g *fakeGateway) ApplyManifest(context.Context, []byte, bool) error { retur
 
 type noRecords struct{}
 
-func (noRecords) Recorded(context.Context, string) ([]exchange.Exchange, error) { return nil, nil }
+func (noRecords) Recorded(context.Context, ...string) ([]exchange.Exchange, error) { return nil, nil }
 
 func fakeSubject(g *fakeGateway) *subject.Subject { return fakeVersion(g, "1.11.0") }
 

@@ -5,10 +5,13 @@ package suites
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/ingress-auth/conformance/suites/browser"
 	"github.com/ingress-auth/conformance/suites/contract"
@@ -71,48 +74,87 @@ func Equal[T comparable](t *Trial, requirement, what string, expected, got T) {
 	t.Holds(requirement, expected == got, fmt.Sprintf("%s %v", what, expected), fmt.Sprintf("%v", got))
 }
 
-// findings closes the trial. err is why the check ended early, if it did.
-func (t *Trial) findings(ctx context.Context, err error) []contract.Finding {
+// findings closes the trial. err is why the check ended early, if it did; took is how long it ran.
+func (t *Trial) findings(ctx context.Context, err error, took time.Duration) []contract.Finding {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	findings := make([]contract.Finding, 0, len(t.check.Requirements))
 	for _, id := range t.check.Requirements {
 		f := t.judged[id]
+		var declined *subject.DeclinedError
 		switch {
+		case errors.As(err, &declined) && (f == nil || f.Verdict == contract.Pass):
+			f = &contract.Finding{Requirement: id, Check: t.check.ID, Verdict: contract.NotApplicable, Reason: declined.Reason}
 		case err != nil && (f == nil || f.Verdict == contract.Pass):
 			f = &contract.Finding{Requirement: id, Check: t.check.ID, Verdict: contract.Blocked, Reason: "the check could not finish: " + t.redactor.Text(err.Error())}
 		case f == nil:
 			f = &contract.Finding{Requirement: id, Check: t.check.ID, Verdict: contract.Blocked, Reason: "the check ended without an observation on this requirement"}
 		}
 		finding := *f
+		finding.Took = took
 		finding.Expected, finding.Got, finding.Reason = t.redactor.Text(f.Expected), t.redactor.Text(f.Got), t.redactor.Text(f.Reason)
 		findings = append(findings, finding)
 	}
-	// What the parts inside saw costs a question for each hop, so it is asked only where somebody will look.
-	hops := t.hops(ctx, slices.ContainsFunc(findings, func(f contract.Finding) bool { return f.Verdict != contract.Pass }))
+	hops := t.hops(ctx)
 	for i := range findings {
 		findings[i].Exchanges = hops
 	}
 	return findings
 }
 
-// hops returns the redacted exchanges of the trial; withInside puts after each what the parts inside recorded for it.
-func (t *Trial) hops(ctx context.Context, withInside bool) []exchange.Exchange {
+const (
+	// storyTimeout bounds the question for what the parts inside recorded.
+	storyTimeout = 10 * time.Second
+	// bodyShown is how much of a response body a finding keeps, in bytes.
+	bodyShown = 1 << 10
+)
+
+// hops returns the redacted exchanges of the trial, and after each of the browser's what the parts inside recorded for it.
+func (t *Trial) hops(ctx context.Context) []exchange.Exchange {
+	inside := t.inside(ctx)
 	var hops []exchange.Exchange
 	for _, e := range t.exchanges {
-		hops = append(hops, t.redactor.Exchange(e))
-		if !withInside {
-			continue
+		hops = append(hops, t.shown(e))
+		for _, hop := range inside[e.RequestID] {
+			hops = append(hops, t.shown(hop))
 		}
-		inside, err := t.Subject.Recorder.Recorded(context.WithoutCancel(ctx), e.RequestID)
-		if err != nil {
-			continue // the verdict does not rest on it; checks that need the record ask for it themselves
-		}
-		for _, hop := range inside {
-			hops = append(hops, t.redactor.Exchange(hop))
-		}
+		delete(inside, e.RequestID) // a request that was sent again under its ID has its story once
 	}
 	return hops
+}
+
+// shown is the exchange as a finding keeps it.
+func (t *Trial) shown(e exchange.Exchange) exchange.Exchange {
+	e = t.redactor.Exchange(e)
+	if len(e.Body) > bodyShown {
+		e.Body = strings.ToValidUTF8(e.Body[:bodyShown], "") + "…"
+	}
+	return e
+}
+
+// inside asks the parts, in one question for the whole check, what they received. No answer leaves the story without its
+// inner hops: the verdict does not rest on them, and checks that need the record ask for it themselves.
+func (t *Trial) inside(ctx context.Context) map[string][]exchange.Exchange {
+	var ids []string
+	for _, e := range t.exchanges {
+		if e.RequestID != "" && !slices.Contains(ids, e.RequestID) {
+			ids = append(ids, e.RequestID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storyTimeout)
+	defer cancel()
+	recorded, err := t.Subject.Recorder.Recorded(ctx, ids...)
+	if err != nil {
+		return nil
+	}
+	byID := map[string][]exchange.Exchange{}
+	for _, e := range recorded {
+		byID[e.RequestID] = append(byID[e.RequestID], e)
+	}
+	return byID
 }
 
 // Request is one request to a route, with what the stand-ins are to answer to it.

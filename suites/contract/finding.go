@@ -5,6 +5,7 @@ package contract
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/ingress-auth/conformance/suites/exchange"
 )
@@ -24,6 +25,8 @@ type Finding struct {
 	Got      string `json:"got,omitempty"`
 	// Exchanges are the redacted hops behind the verdict, in the order they happened.
 	Exchanges []exchange.Exchange `json:"exchanges,omitempty"`
+	// Took is how long the check ran, in nanoseconds; 0 when it did not. A check may judge several requirements.
+	Took time.Duration `json:"tookNanos,omitempty"`
 }
 
 // Judged is a finding after the level of its requirement was applied, with the known deviation that explains it, if any.

@@ -15,6 +15,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"path"
 	"slices"
 	"time"
 
@@ -123,6 +124,8 @@ type Result struct {
 	Sources  []contract.Source `json:"sources"`
 	Features []string          `json:"features,omitempty"`
 	Row      string            `json:"row,omitempty"`
+	// DeclaredAt is the file and line of the requirement, such as fixtures/contract/redirects.yaml:12.
+	DeclaredAt string `json:"declaredAt,omitempty"`
 	// Verdict is what was found; Standing is what it means for conformance.
 	Verdict  contract.Verdict  `json:"verdict"`
 	Standing contract.Standing `json:"standing"`
@@ -184,12 +187,21 @@ func newResult(o contract.Outcome, rerun func(string) string) Result {
 	result := Result{
 		ID: r.ID, Level: r.Level, Area: r.Area, Profile: r.Profile, Sentence: r.Sentence, Why: r.Why,
 		Sources: r.Sources, Features: r.Features, Row: r.Row,
-		Verdict: o.Verdict, Standing: o.Standing(), Known: o.Known, Stale: o.Stale, Findings: o.Findings,
+		DeclaredAt: declaredAt(r),
+		Verdict:    o.Verdict, Standing: o.Standing(), Known: o.Known, Stale: o.Stale, Findings: o.Findings,
 	}
 	if rerun != nil {
 		result.Rerun = rerun(r.ID)
 	}
 	return result
+}
+
+// declaredAt is where a requirement stands, as seen from the root of the harness.
+func declaredAt(r contract.Requirement) string {
+	if r.DeclaredAt == "" {
+		return ""
+	}
+	return path.Join("fixtures", r.DeclaredAt)
 }
 
 // complete puts an empty list where a required one is missing, so that the JSON never says null.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,8 +23,9 @@ const longestWait = time.Minute
 // NewControl returns the control endpoint. It serves what was received, unredacted: it belongs on an address that only
 // the harness reaches.
 //
-//	GET /recorded?request_id=<id>[&count=<n>&wait=<duration>]   exchanges as JSON, oldest first; without an id all.
-//	                                                            With wait, as soon as there are n, or what there is then.
+//	GET /recorded?request_id=<id>[&request_id=<id>…][&count=<n>&wait=<duration>]
+//	                exchanges with one of the IDs as JSON, oldest first; without an ID all. With wait, as soon as there
+//	                are n, or what there is then.
 //	GET /healthz                                                200
 func NewControl(rec *Recorder) http.Handler {
 	mux := http.NewServeMux()
@@ -39,7 +41,11 @@ func NewControl(rec *Recorder) http.Handler {
 		defer cancel()
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("X-Standin-Dropped", strconv.FormatInt(rec.Dropped(), 10))
-		json.NewEncoder(w).Encode(rec.Await(ctx, q.Get("request_id"), count))
+		ids := q["request_id"]
+		if len(ids) == 0 {
+			ids = []string{""}
+		}
+		json.NewEncoder(w).Encode(rec.await(ctx, ids, count))
 	})
 	return mux
 }
@@ -66,17 +72,33 @@ type Client struct {
 	Transport http.RoundTripper
 }
 
-// Recorded returns what the stand-ins received with this X-Request-Id, oldest first. Nothing is an empty slice.
-func (c Client) Recorded(ctx context.Context, requestID string) ([]exchange.Exchange, error) {
-	return c.Await(ctx, requestID, 0, 0)
+// idsAtOnce is how many request IDs one question carries, which keeps its address below 8 KiB.
+const idsAtOnce = 100
+
+// Recorded returns what the stand-ins received with one of these values of X-Request-Id, oldest first of each hundred.
+// Nothing is an empty slice.
+func (c Client) Recorded(ctx context.Context, requestIDs ...string) ([]exchange.Exchange, error) {
+	all := []exchange.Exchange{}
+	for ids := range slices.Chunk(requestIDs, idsAtOnce) {
+		found, err := c.ask(ctx, ids, 0, 0)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	return all, nil
 }
 
 // Await is Recorded, but waits up to wait for at least count exchanges. Fewer are not an error: the caller judges.
 func (c Client) Await(ctx context.Context, requestID string, count int, wait time.Duration) ([]exchange.Exchange, error) {
-	if requestID == "" {
+	return c.ask(ctx, []string{requestID}, count, wait)
+}
+
+func (c Client) ask(ctx context.Context, requestIDs []string, count int, wait time.Duration) ([]exchange.Exchange, error) {
+	if slices.Contains(requestIDs, "") {
 		return nil, fmt.Errorf("asking the stand-in what it received: the request ID is empty")
 	}
-	q := url.Values{"request_id": {requestID}, "count": {strconv.Itoa(count)}, "wait": {wait.String()}}
+	q := url.Values{"request_id": requestIDs, "count": {strconv.Itoa(count)}, "wait": {wait.String()}}
 	body, err := c.get(ctx, "/recorded?"+q.Encode())
 	if err != nil {
 		return nil, fmt.Errorf("asking the stand-in what it received: %w", err)

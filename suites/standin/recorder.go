@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -55,9 +56,9 @@ func (r *Recorder) Add(e exchange.Exchange) {
 	r.changed = make(chan struct{})
 }
 
-// Recorded returns the exchanges with this X-Request-Id, oldest first; "" returns all.
-func (r *Recorder) Recorded(requestID string) []exchange.Exchange {
-	found, _ := r.recorded(requestID)
+// Recorded returns the exchanges with one of these values of X-Request-Id, oldest first; "" returns all.
+func (r *Recorder) Recorded(requestIDs ...string) []exchange.Exchange {
+	found, _ := r.recorded(requestIDs)
 	return found
 }
 
@@ -70,8 +71,12 @@ func (r *Recorder) Dropped() int64 {
 
 // Await returns the exchanges with this X-Request-Id as soon as there are at least n, or those there are when ctx ends.
 func (r *Recorder) Await(ctx context.Context, requestID string, n int) []exchange.Exchange {
+	return r.await(ctx, []string{requestID}, n)
+}
+
+func (r *Recorder) await(ctx context.Context, requestIDs []string, n int) []exchange.Exchange {
 	for {
-		found, changed := r.recorded(requestID)
+		found, changed := r.recorded(requestIDs)
 		if len(found) >= n {
 			return found
 		}
@@ -83,13 +88,18 @@ func (r *Recorder) Await(ctx context.Context, requestID string, n int) []exchang
 	}
 }
 
-func (r *Recorder) recorded(requestID string) ([]exchange.Exchange, <-chan struct{}) {
+func (r *Recorder) recorded(requestIDs []string) ([]exchange.Exchange, <-chan struct{}) {
+	all := slices.Contains(requestIDs, "")
+	asked := make(map[string]bool, len(requestIDs))
+	for _, id := range requestIDs {
+		asked[id] = true
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	found := []exchange.Exchange{}
 	for i := range r.ring {
 		e := r.ring[(r.next+i)%len(r.ring)]
-		if requestID == "" || e.RequestID == requestID {
+		if all || asked[e.RequestID] {
 			found = append(found, e)
 		}
 	}

@@ -461,3 +461,30 @@ func FuzzStandinsAnswerAnyCookie(f *testing.F) {
 		}
 	})
 }
+
+func TestOneQuestionAsksForManyRequests(t *testing.T) {
+	rec := standin.NewRecorder(0)
+	var ids []string
+	for i := range 250 {
+		id := "id-" + strconv.Itoa(i)
+		ids = append(ids, id)
+		rec.Add(exchange.Exchange{RequestID: id, Status: 200})
+		rec.Add(exchange.Exchange{RequestID: "other-" + id})
+	}
+	client := standin.Client{BaseURL: serve(t, standin.NewControl(rec))}
+	found, err := client.Recorded(t.Context(), ids...)
+	if err != nil || len(found) != len(ids) {
+		t.Fatalf("got %d, %v; want %d", len(found), err, len(ids))
+	}
+	for i, e := range found {
+		if e.RequestID != ids[i] {
+			t.Fatalf("place %d: %s, want %s", i, e.RequestID, ids[i])
+		}
+	}
+	if found, err := client.Recorded(t.Context()); err != nil || found == nil || len(found) != 0 {
+		t.Errorf("asked for nothing: %v, %v", found, err)
+	}
+	if _, err := client.Recorded(t.Context(), "id-1", ""); err == nil {
+		t.Error("an empty request ID is accepted")
+	}
+}

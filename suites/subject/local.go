@@ -260,8 +260,8 @@ func (s *localSubject) parts() []Part {
 type localRecorder struct{ recorder *standin.Recorder }
 
 // Recorded implements Recorder.
-func (r localRecorder) Recorded(_ context.Context, requestID string) ([]exchange.Exchange, error) {
-	return r.recorder.Recorded(requestID), nil
+func (r localRecorder) Recorded(_ context.Context, requestIDs ...string) ([]exchange.Exchange, error) {
+	return r.recorder.Recorded(requestIDs...), nil
 }
 
 // certificate is what servers of this run show.

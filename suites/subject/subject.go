@@ -62,20 +62,34 @@ type Part struct {
 	StandIn bool   `json:"standIn,omitempty"`
 }
 
-// Recorder tells what the parts inside the subject received, by the request ID the browser sent.
+// Recorder tells what the parts inside the subject received, by the request IDs the browser sent.
 type Recorder interface {
-	// Recorded returns the hops that carried requestID, oldest first.
-	Recorded(ctx context.Context, requestID string) ([]exchange.Exchange, error)
+	// Recorded returns the hops that carried one of the request IDs, oldest first.
+	Recorded(ctx context.Context, requestIDs ...string) ([]exchange.Exchange, error)
 }
+
+// UnknownVersion is the version of a gateway that does not tell it. Checks that are bound to versions do not apply to it.
+const UnknownVersion = "unknown"
+
+// DeclinedError says that the subject does not do what a check asked of it, by right: the check does not apply.
+type DeclinedError struct {
+	// Reason is in words for the report.
+	Reason string
+}
+
+// Error implements error.
+func (e *DeclinedError) Error() string { return e.Reason }
 
 // Subject is an assembled subject, ready to be judged.
 type Subject struct {
-	// Platform is "kind" or "local".
+	// Platform is "kind", "local", "existing" or "outside".
 	Platform string
 	// Gateway applies routes; GatewayName and GatewayVersion say what it is, e.g. "ingress-nginx", "1.11.0".
 	Gateway        Gateway
 	GatewayName    string
 	GatewayVersion string
+	// OnlyMain says why the subject has no gateway but MainGateway, in words for the report; "" when it has them all.
+	OnlyMain string
 	// Missing maps each feature the subject lacks to the reason, in words for the report.
 	Missing map[Feature]string
 	// Resolve tells the browser where a host listens on loopback: ("https", "app.ingress-auth.test") → "127.0.0.1:43211".
