@@ -5,6 +5,7 @@ package suites
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/Masterminds/semver/v3"
 
@@ -40,6 +41,9 @@ type VersionRange struct {
 
 // NotApplicable returns why the check does not apply to the subject, or "". An error means that this cannot be told.
 func (c Check) NotApplicable(s *subject.Subject) (string, error) {
+	if s.OnlyMain != "" && slices.ContainsFunc(c.Routes, func(r subject.Route) bool { return r.GatewayName() != subject.MainGateway }) {
+		return s.OnlyMain, nil
+	}
 	for _, feature := range c.Features {
 		if reason, missing := s.Missing[feature]; missing {
 			return reason, nil
@@ -47,6 +51,9 @@ func (c Check) NotApplicable(s *subject.Subject) (string, error) {
 	}
 	if c.Versions.Constraint == "" || c.Versions.Gateway != s.GatewayName {
 		return "", nil
+	}
+	if s.GatewayVersion == subject.UnknownVersion {
+		return fmt.Sprintf("this is about %s %s, and the version of the gateway is not known", c.Versions.Gateway, c.Versions.Constraint), nil
 	}
 	constraint, err := semver.NewConstraint(c.Versions.Constraint)
 	if err != nil {

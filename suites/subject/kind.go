@@ -324,6 +324,11 @@ func (s *kindSubject) subject(ctx context.Context) (*Subject, error) {
 
 // mint implements Subject.Mint by the identity provider's test endpoint.
 func (s *kindSubject) mint(ctx context.Context, user string, expiresIn time.Duration, audience string) (string, error) {
+	return mintThrough(ctx, s.kube.ServiceTransport(RouteNamespace, "mockidp", "http"), user, expiresIn, audience)
+}
+
+// mintThrough asks an identity provider that is reached by transport.
+func mintThrough(ctx context.Context, transport http.RoundTripper, user string, expiresIn time.Duration, audience string) (string, error) {
 	body, err := json.Marshal(map[string]any{
 		"user": user, "client_id": oidcClient, "expires_in": int64(expiresIn / time.Second), "audience": audience,
 	})
@@ -335,7 +340,7 @@ func (s *kindSubject) mint(ctx context.Context, user string, expiresIn time.Dura
 		return "", err
 	}
 	request.Header.Set("Content-Type", "application/json")
-	response, err := s.kube.ServiceTransport(RouteNamespace, "mockidp", "http").RoundTrip(request)
+	response, err := transport.RoundTrip(request)
 	if err != nil {
 		return "", fmt.Errorf("mint an ID token for %s: %w", user, err)
 	}

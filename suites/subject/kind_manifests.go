@@ -4,6 +4,7 @@ package subject
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -46,30 +47,38 @@ var standinServices = []struct{ Name, Port string }{
 }
 
 const (
-	idpHost        = "idp"
-	idpBackchannel = "http://mockidp." + RouteNamespace + ".svc.cluster.local:8080"
-	oidcClient     = "ingress-auth"
+	idpHost    = "idp"
+	oidcClient = "ingress-auth"
 )
 
-func serviceURL(name string) string {
-	return "http://" + name + "." + RouteNamespace + ".svc.cluster.local"
+func serviceURL(namespace, name string) string {
+	return "http://" + name + "." + namespace + ".svc.cluster.local"
 }
+
+// idpBackchannel is where pods reach the identity provider of a namespace.
+func idpBackchannel(namespace string) string { return serviceURL(namespace, "mockidp") + ":8080" }
 
 func publicURL(host string) string { return "https://" + host + "." + Domain }
 
-// kindPlaceholders are what routes may name, as gateways in the cluster reach it. Names are fully qualified, because
-// nginx's resolver knows no search domains.
+// kindPlaceholders are what routes may name in a cluster of the harness's own.
 func kindPlaceholders() placeholders {
+	return clusterPlaceholders(RouteNamespace, ingressClass(MainGateway))
+}
+
+// clusterPlaceholders are what routes may name, as gateways in the cluster reach it. Names are fully qualified, because
+// nginx's resolver knows no search domains.
+func clusterPlaceholders(namespace, class string) placeholders {
 	values := map[string]string{
-		"standin": serviceURL("standin"), "backend": serviceURL("echo"), "refused": serviceURL("refused"),
-		"unresolvable": serviceURL("unresolvable"), // no such Service: the cluster's DNS says so at once
-		"auth":         publicURL(AuthServices()[0].Host),
-		"domain":       Domain,
-		"class":        ingressClass(MainGateway),
-		"client-ca":    RouteNamespace + "/client-ca",
+		"standin": serviceURL(namespace, "standin"), "backend": serviceURL(namespace, "echo"), "refused": serviceURL(namespace, "refused"),
+		"unresolvable":    serviceURL(namespace, "unresolvable"), // no such Service: the cluster's DNS says so at once
+		"auth":            publicURL(AuthServices()[0].Host),
+		"domain":          Domain,
+		"class":           class,
+		"client-ca":       namespace + "/client-ca",
+		"idp-backchannel": idpBackchannel(namespace),
 	}
 	for _, service := range AuthServices() {
-		values[service.Name] = serviceURL(service.Name)
+		values[service.Name] = serviceURL(namespace, service.Name)
 	}
 	return newPlaceholders(values)
 }
@@ -99,7 +108,7 @@ func authServiceArgs(service AuthService, p placeholders) []string {
 	args := []string{
 		"--http-address=0.0.0.0:4180",
 		"--oidc-issuer-url=" + publicURL(idpHost),
-		"--oidc-discovery-url=" + idpBackchannel + "/.well-known/openid-configuration",
+		"--oidc-discovery-url=" + p.expand("{idp-backchannel}") + "/.well-known/openid-configuration",
 		"--client-id=" + oidcClient,
 		"--client-secret-file=/secrets/client-secret",
 		"--cookie-secret-file=/secrets/cookie-secret",
@@ -132,7 +141,12 @@ type kindManifests struct {
 	images   KindImages
 	material *material
 	expand   placeholders
+	// namespace holds the parts; "" is RouteNamespace.
+	namespace string
 }
+
+// home is the namespace of the parts.
+func (k kindManifests) home() string { return cmp.Or(k.namespace, RouteNamespace) }
 
 type certificate struct{ Cert, Key string }
 
@@ -148,7 +162,7 @@ func (k kindManifests) parts() ([]*kube.Object, error) {
 		hosts = append(hosts, service.Host+"."+Domain)
 	}
 	config, err := k.text("idp.yaml", map[string]any{
-		"Issuer": publicURL(idpHost), "Backchannel": idpBackchannel, "ClientSecret": k.material.clientSecret, "AuthHosts": hosts,
+		"Issuer": publicURL(idpHost), "Backchannel": idpBackchannel(k.home()), "ClientSecret": k.material.clientSecret, "AuthHosts": hosts,
 	})
 	if err != nil {
 		return nil, err
@@ -289,7 +303,7 @@ func (k kindManifests) text(file string, data map[string]any) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("manifest %s: %w", file, err)
 	}
-	data["Namespace"], data["GatewayNamespace"] = RouteNamespace, GatewayNamespace
+	data["Namespace"], data["GatewayNamespace"] = k.home(), GatewayNamespace
 	data["Images"] = map[string]string{"Proxy": k.images.Proxy.Ref, "MockIdP": k.images.MockIdP.Ref, "Standin": k.images.Standin.Ref}
 	var out bytes.Buffer
 	if err := t.Execute(&out, data); err != nil {
