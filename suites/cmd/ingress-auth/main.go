@@ -16,6 +16,7 @@ import (
 
 	"github.com/ingress-auth/conformance/suites/contract"
 	"github.com/ingress-auth/conformance/suites/platform"
+	"github.com/ingress-auth/conformance/suites/platform/images"
 )
 
 func main() {
@@ -82,12 +83,13 @@ func usage(err error) error { return contract.WithExitCode(err, contract.ExitUsa
 func exitCode(ctx context.Context, err error) contract.ExitCode {
 	var judged verdict
 	var notReady *platform.NotReadyError
+	var noImage *images.BuildError
 	switch {
 	case errors.As(err, &judged):
 		return judged.code
 	case err != nil && ctx.Err() != nil:
 		return contract.ExitInterrupted
-	case errors.As(err, &notReady):
+	case errors.As(err, &notReady), errors.As(err, &noImage):
 		return contract.ExitEnvironmentNotReady
 	default:
 		return contract.ExitCodeOf(err)

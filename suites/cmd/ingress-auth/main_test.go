@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/ingress-auth/conformance/suites/contract"
 	"github.com/ingress-auth/conformance/suites/platform"
+	"github.com/ingress-auth/conformance/suites/platform/images"
 	"github.com/ingress-auth/conformance/suites/report"
 )
 
@@ -86,9 +88,11 @@ func TestErrorsMapToExitCodes(t *testing.T) {
 		err  error
 		want contract.ExitCode
 	}{
-		"no error":                 {t.Context(), nil, contract.ExitConformant},
-		"a verdict":                {t.Context(), verdict{contract.ExitNotConformant}, contract.ExitNotConformant},
-		"an environment":           {t.Context(), &platform.NotReadyError{What: "no disk"}, contract.ExitEnvironmentNotReady},
+		"no error":       {t.Context(), nil, contract.ExitConformant},
+		"a verdict":      {t.Context(), verdict{contract.ExitNotConformant}, contract.ExitNotConformant},
+		"an environment": {t.Context(), &platform.NotReadyError{What: "no disk"}, contract.ExitEnvironmentNotReady},
+		"an image that cannot be had": {t.Context(), fmt.Errorf("up: %w", &images.BuildError{Image: "node", Err: errors.New("no such host")}),
+			contract.ExitEnvironmentNotReady},
 		"anything else":            {t.Context(), errors.New("a bug"), contract.ExitHarnessError},
 		"anything while stopped":   {canceled, errors.New("killed"), contract.ExitInterrupted},
 		"usage keeps its own code": {t.Context(), usage(errors.New("what?")), contract.ExitUsage},
