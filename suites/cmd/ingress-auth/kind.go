@@ -74,7 +74,7 @@ type kindRun struct {
 }
 
 // bringUp finds or starts an engine, gets the images, finds or creates the cluster and assembles the subject in it. On
-// failure, and in Close, it takes down what it started.
+// failure, and in Close unless it is to be kept, it takes down what it started; what was up before stays up.
 func (f *kindFlags) bringUp(ctx context.Context, r kindRun) (s *subject.Subject, err error) {
 	var undo cleanups
 	defer func() {
@@ -86,7 +86,7 @@ func (f *kindFlags) bringUp(ctx context.Context, r kindRun) (s *subject.Subject,
 	if err != nil {
 		return nil, err
 	}
-	if docker.Started() && !f.keep {
+	if docker.Started() {
 		undo.add(r.out, "engine", "stopping the private engine", docker.Stop)
 	}
 	r.out.step("engine", "Docker %s at %s", docker.Version(), docker.DockerHost())
@@ -98,7 +98,7 @@ func (f *kindFlags) bringUp(ctx context.Context, r kindRun) (s *subject.Subject,
 	if err != nil {
 		return nil, err
 	}
-	if created && !f.keep {
+	if created {
 		undo.add(r.out, "cluster", "deleting the cluster", c.Delete)
 	}
 	if err := load(ctx, r.out, c, built); err != nil {
@@ -110,6 +110,9 @@ func (f *kindFlags) bringUp(ctx context.Context, r kindRun) (s *subject.Subject,
 	})
 	if err != nil {
 		return nil, errors.Join(err, exportLogs(ctx, c, r))
+	}
+	if f.keep {
+		undo = nil // from here on it stays
 	}
 	closeSubject, evidence := s.Close, s.Evidence
 	s.Close = func(ctx context.Context) error { return errors.Join(closeSubject(ctx), undo.run(ctx)) }
@@ -254,7 +257,7 @@ func upCommand() *cobra.Command {
 			f.keep = true
 			_, err = f.bringUp(cmd.Context(), kindRun{out: out, gateways: catalogue.Gateways, redactor: exchange.NewRedactor(), evidence: filepath.Join("reports", "up")})
 			if err != nil {
-				return errors.Join(err, down(context.WithoutCancel(cmd.Context()), out, engine.Mode(f.engine)))
+				return err
 			}
 			out.step("up", "ready: run 'make e2e' as often as you like, then 'make down'")
 			return nil
