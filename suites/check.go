@@ -5,7 +5,6 @@ package suites
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/Masterminds/semver/v3"
 
@@ -41,13 +40,13 @@ type VersionRange struct {
 
 // NotApplicable returns why the check does not apply to the subject, or "". An error means that this cannot be told.
 func (c Check) NotApplicable(s *subject.Subject) (string, error) {
-	if s.OnlyMain != "" && slices.ContainsFunc(c.Routes, func(r subject.Route) bool { return r.GatewayName() != subject.MainGateway }) {
-		return s.OnlyMain, nil
-	}
 	for _, feature := range c.Features {
 		if reason, missing := s.Missing[feature]; missing {
 			return reason, nil
 		}
+	}
+	if reason := c.declined(s); reason != "" {
+		return reason, nil
 	}
 	if c.Versions.Constraint == "" || c.Versions.Gateway != s.GatewayName {
 		return "", nil
@@ -67,4 +66,17 @@ func (c Check) NotApplicable(s *subject.Subject) (string, error) {
 		return "", nil
 	}
 	return fmt.Sprintf("this is about %s %s; the subject has %s", c.Versions.Gateway, c.Versions.Constraint, s.GatewayVersion), nil
+}
+
+// declined returns why the subject does not serve one of the check's routes, or "".
+func (c Check) declined(s *subject.Subject) string {
+	if s.Declines == nil {
+		return ""
+	}
+	for _, r := range c.Routes {
+		if reason := s.Declines(r); reason != "" {
+			return reason
+		}
+	}
+	return ""
 }

@@ -109,6 +109,13 @@ func (j *Judge) run(ctx context.Context, checks []Check, done func(Result)) {
 		}
 		return
 	}
+	applicable = slices.DeleteFunc(applicable, func(c Check) bool {
+		reason := c.declined(j.Subject)
+		if reason != "" {
+			done(Result{Check: c, Findings: all(c, contract.NotApplicable, reason)})
+		}
+		return reason != ""
+	})
 	slices.SortStableFunc(applicable, func(a, b Check) int { return rank(a) - rank(b) })
 	j.spread(ctx, applicable, done)
 }

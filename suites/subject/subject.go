@@ -88,8 +88,9 @@ type Subject struct {
 	Gateway        Gateway
 	GatewayName    string
 	GatewayVersion string
-	// OnlyMain says why the subject has no gateway but MainGateway, in words for the report; "" when it has them all.
-	OnlyMain string
+	// Declines says why the subject does not serve a route, in words for the report, or "". It is asked before routes are
+	// exposed and again afterwards, when more may be known. Nil declines none.
+	Declines func(Route) string
 	// Missing maps each feature the subject lacks to the reason, in words for the report.
 	Missing map[Feature]string
 	// Resolve tells the browser where a host listens on loopback: ("https", "app.ingress-auth.test") → "127.0.0.1:43211".
