@@ -22,6 +22,10 @@ import (
 var (
 	//go:embed html/report.html.tmpl
 	htmlTemplate string
+	//go:embed html/matrix.html.tmpl
+	matrixTemplate string
+	//go:embed html/shared.html.tmpl
+	sharedTemplate string
 	//go:embed html/report.css
 	htmlStyle string
 	//go:embed html/report.js
@@ -45,6 +49,7 @@ type page struct {
 	Problems []Result
 	Others   []Result
 	Areas    []areaView
+	Profiles []profileView
 	Roles    []rolePart
 	Levels   []contract.Level
 }
@@ -57,6 +62,36 @@ type areaView struct {
 
 // Judged counts the requirements of the area that apply.
 func (v areaView) Judged() int { return v.Total - v.NotApplicable }
+
+// profileView is what a run says of one profile.
+type profileView struct {
+	contract.GroupCounts
+	// Standing is the worst that decides: one requirement that does not hold, and the profile does not.
+	Standing contract.Standing
+	Bar      []segment
+}
+
+// Judged counts the requirements of the profile that apply.
+func (v profileView) Judged() int { return v.Total - v.NotApplicable }
+
+func profileViews(groups []contract.GroupCounts) []profileView {
+	var views []profileView
+	for _, g := range groups {
+		view := profileView{GroupCounts: g, Standing: contract.StandingPass, Bar: bar(g.Counts)}
+		switch {
+		case g.Blocked > 0:
+			view.Standing = contract.StandingBlocked
+		case g.Fail > 0:
+			view.Standing = contract.StandingFail
+		case g.Stale > 0:
+			view.Standing = contract.StandingStale
+		case view.Judged() == 0:
+			view.Standing = contract.StandingNotApplicable
+		}
+		views = append(views, view)
+	}
+	return views
+}
 
 // segment is a stretch of a bar, in per cent of its width.
 type segment struct {
@@ -75,7 +110,8 @@ type resultView struct {
 type findingView struct {
 	contract.Judged
 	comparison
-	Hops []hop
+	Story *sequence
+	Hops  []hop
 }
 
 // comparison splits expected and got into what they share at both ends and what is between.
@@ -94,7 +130,15 @@ type hop struct {
 // WriteHTML writes the document for people: one file that asks for nothing else, works without a server and, but for
 // filters and copying, without scripts. Its policy admits exactly its own style and script.
 func WriteHTML(w io.Writer, doc Document) error {
-	t, err := template.New("report").Funcs(template.FuncMap{
+	t, err := template.New("report").Funcs(htmlFunctions()).Parse(sharedTemplate + htmlTemplate)
+	if err != nil {
+		return fmt.Errorf("reading the page template: %w", err)
+	}
+	return t.Execute(w, newPage(cleaned(doc)))
+}
+
+func htmlFunctions() template.FuncMap {
+	return template.FuncMap{
 		"look":     lookOf,
 		"red":      red,
 		"reason":   reason,
@@ -105,11 +149,12 @@ func WriteHTML(w io.Writer, doc Document) error {
 		"verdict":  func(v contract.Verdict) contract.Standing { return contract.Standing(v) },
 		"standing": contract.Standings,
 		"lower":    func(s contract.Level) string { return strings.ToLower(string(s)) },
-	}).Parse(htmlTemplate)
-	if err != nil {
-		return fmt.Errorf("reading the page template: %w", err)
 	}
-	return t.Execute(w, newPage(cleaned(doc)))
+}
+
+// policy admits exactly one style and one script.
+func policy(style, script string) string {
+	return fmt.Sprintf("default-src 'none'; style-src '%s'; script-src '%s'; base-uri 'none'; form-action 'none'", sourceHash(style), sourceHash(script))
 }
 
 func newPage(doc Document) page {
@@ -117,8 +162,7 @@ func newPage(doc Document) page {
 		Document: doc,
 		Style:    template.CSS(htmlStyle),
 		Script:   template.JS(htmlScript),
-		Policy: fmt.Sprintf("default-src 'none'; style-src '%s'; script-src '%s'; base-uri 'none'; form-action 'none'",
-			sourceHash(htmlStyle), sourceHash(htmlScript)),
+		Policy:   policy(htmlStyle, htmlScript),
 		Headline: headline(doc.Conclusion),
 		Lede:     lede(doc.Conclusion),
 		Standing: overall(doc.Conclusion),
@@ -126,6 +170,7 @@ func newPage(doc Document) page {
 		Problems: withStanding(doc.Results, redStandings()...),
 		Others:   withStanding(doc.Results, contract.StandingWarn, contract.StandingKnown),
 		Areas:    areaViews(doc),
+		Profiles: profileViews(doc.Conclusion.ByProfile),
 		Roles:    roles(doc),
 		Levels:   contract.Levels(),
 	}
@@ -198,8 +243,11 @@ func bar(c contract.Counts) []segment {
 
 func newResultView(r Result, evidence []Evidence) resultView {
 	view := resultView{Result: r}
-	for _, f := range r.Findings {
-		view.Findings = append(view.Findings, findingView{Judged: f, comparison: compare(f.Expected, f.Got), Hops: hops(f.Exchanges)})
+	for i, f := range r.Findings {
+		view.Findings = append(view.Findings, findingView{
+			Judged: f, comparison: compare(f.Expected, f.Got), Hops: hops(f.Exchanges),
+			Story: draw(fmt.Sprintf("story-%s-%d", r.ID, i+1), f.Exchanges),
+		})
 	}
 	// What decided the verdict comes first.
 	slices.SortStableFunc(view.Findings, func(a, b findingView) int {
@@ -234,13 +282,10 @@ func hops(exchanges []exchange.Exchange) []hop {
 	var list []hop
 	for _, e := range exchanges {
 		h := hop{
-			From: string(e.From), To: cmp.Or(e.Instance, string(e.To)), Method: e.Method, URL: e.URL, Status: hopStatus(e), Class: "none",
+			From: string(e.From), To: cmp.Or(e.Instance, string(e.To)), Method: e.Method, URL: e.URL, Status: hopStatus(e), Class: statusClass(e.Status),
 			Offset: fmt.Sprintf("%+.3f s", e.Time.Sub(exchanges[0].Time).Seconds()), Took: tookText(e.Took),
 			Request:  message(e.Method+" "+e.URL, e.RequestHeader, e.RequestBodyBytes, ""),
 			Response: message(strings.TrimSpace(fmt.Sprintf("%s %s", hopStatus(e), http.StatusText(e.Status))), e.ResponseHeader, e.ResponseBodyBytes, e.Body),
-		}
-		if e.Status >= 100 && e.Status < 600 {
-			h.Class = fmt.Sprintf("%dxx", e.Status/100)
 		}
 		list = append(list, h)
 	}

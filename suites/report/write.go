@@ -17,6 +17,7 @@ const (
 	HTMLFile     = "report.html"
 	JUnitFile    = "junit.xml"
 	MarkdownFile = "report.md"
+	SARIFFile    = "report.sarif"
 )
 
 // Write writes every rendering of the document into dir, which it makes when it is not there. Each file appears whole or
@@ -30,7 +31,7 @@ func Write(dir string, doc Document) error {
 		name  string
 		write func(io.Writer, Document) error
 	}{
-		{JSONFile, WriteJSON}, {JUnitFile, WriteJUnit}, {HTMLFile, WriteHTML}, {MarkdownFile, WriteMarkdown},
+		{JSONFile, WriteJSON}, {JUnitFile, WriteJUnit}, {HTMLFile, WriteHTML}, {MarkdownFile, WriteMarkdown}, {SARIFFile, WriteSARIF},
 	} {
 		if err := writeWhole(filepath.Join(dir, rendering.name), doc, rendering.write); err != nil {
 			faults = append(faults, fmt.Errorf("writing %s: %w", rendering.name, err))

@@ -160,7 +160,7 @@ func TestWriteLeavesWholeReadableFilesAndNothingElse(t *testing.T) {
 		}
 		names = append(names, e.Name())
 	}
-	if got := strings.Join(names, " "); got != "junit.xml report.html report.json report.md" {
+	if got := strings.Join(names, " "); got != "junit.xml report.html report.json report.md report.sarif" {
 		t.Error(got)
 	}
 }

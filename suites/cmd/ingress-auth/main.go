@@ -58,7 +58,7 @@ Exit codes: 0 conformant, 1 not conformant, 2 usage, 3 environment not ready, 4 
 		return usage(fmt.Errorf("%w; see ingress-auth %s --help", err, cmd.Name()))
 	})
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(runCommand(), listCommand(), explainCommand(), upCommand(), downCommand(), doctorCommand(), imagesCommand(), versionCommand())
+	root.AddCommand(runCommand(), listCommand(), explainCommand(), compareCommand(), reportCommand(), upCommand(), downCommand(), doctorCommand(), imagesCommand(), versionCommand())
 	return root
 }
 

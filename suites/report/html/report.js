@@ -26,7 +26,8 @@
     const wanted = text.value.toLowerCase().split(/\s+/).filter(Boolean);
     let n = 0;
     results.forEach((r, i) => {
-      const fits = (!standings.length || standings.includes(r.dataset.standing)) &&
+      const tokens = r.dataset.standing.split(" ");
+      const fits = (!standings.length || standings.some((s) => tokens.includes(s))) &&
         (!area.value || r.parentElement.dataset.area === area.value) &&
         (!level.value || r.dataset.level === level.value) &&
         wanted.every((w) => words[i].includes(w));
@@ -83,6 +84,16 @@
     }
   });
 
+  // An arrow of the diagram opens its exchange in the list.
+  document.addEventListener("click", (e) => {
+    const arrow = e.target.closest("g[data-hop]");
+    if (!arrow) return;
+    const hop = arrow.closest(".finding").querySelectorAll(".hops > li > details")[arrow.dataset.hop];
+    hop.open = true;
+    hop.querySelector("summary").focus({ preventScroll: true });
+    hop.scrollIntoView({ block: "nearest" });
+  });
+
   const select = (node) => {
     const range = document.createRange();
     range.selectNodeContents(node);
@@ -103,6 +114,7 @@
   // On paper everything that is not a pass is open.
   let closed = [];
   addEventListener("beforeprint", () => {
+    if (document.body.classList.contains("matrix")) return;
     closed = results.filter((r) => !r.open && !r.hidden && r.dataset.standing !== "pass" && r.dataset.standing !== "not-applicable");
     closed.forEach((r) => { fill(r); r.open = true; });
   });
