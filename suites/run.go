@@ -52,7 +52,21 @@ func (r Run) Judge(ctx context.Context, s *subject.Subject) ([]contract.Outcome,
 
 // known reads the deviations that the subject's parts are known for.
 func (r Run) known(s *subject.Subject) ([]contract.Known, error) {
-	return contract.LoadKnown(r.Fixtures, "known", s.GatewayName, s.GatewayVersion, r.Catalogue.Contract)
+	known, err := contract.LoadKnown(r.Fixtures, "known", s.GatewayName, s.GatewayVersion, r.Catalogue.Contract)
+	if err != nil {
+		return nil, err
+	}
+	for _, part := range s.Parts {
+		if part.Role != subject.RoleAuthService || part.Version == "" {
+			continue
+		}
+		more, err := contract.LoadKnown(r.Fixtures, "known", part.Name, part.Version, r.Catalogue.Contract)
+		if err != nil {
+			return nil, err
+		}
+		known = append(known, more...)
+	}
+	return known, nil
 }
 
 func explained(known []contract.Known, f contract.Finding) bool {

@@ -31,6 +31,9 @@ type LocalOptions struct {
 	// Wrap puts a middleware around every handler of a part: "gateway" (between browser and gateway), "auth-request" and
 	// "auth-service" (around stand-in and proxies, in this order), "backend", "idp". It is how negative controls get in.
 	Wrap map[string]func(http.Handler) http.Handler
+	// AuthService runs in place of this repository's proxy; nil is the proxy, in this process. The parts "auth-request" and
+	// "auth-service" of Wrap then stand around the stand-in only.
+	AuthService *AuthServiceProgram
 	// Redactor hides secrets in what Evidence writes, and learns the secrets of this run.
 	Redactor *exchange.Redactor
 	// Logger is told what happens; nil is silence.
@@ -51,6 +54,7 @@ type localSubject struct {
 	program  local.Nginx
 	fronts   *fronts
 	refused  *local.Refused
+	programs []program
 
 	closeOnce sync.Once
 	closers   []func(context.Context) error
@@ -170,10 +174,11 @@ func (s *localSubject) startGateways(ctx context.Context) error {
 func (s *localSubject) placeholders() map[string]string {
 	values := map[string]string{
 		"standin": s.servers.url(serverAuth), "backend": s.servers.url(serverBackend),
-		"refused":      "http://" + s.refused.Addr(),
-		"unresolvable": "http://unresolvable.invalid", // RFC 6761, section 6.4
-		"auth":         publicURL(AuthServices()[0].Host),
-		"domain":       Domain,
+		"refused":         "http://" + s.refused.Addr(),
+		"unresolvable":    "http://unresolvable.invalid", // RFC 6761, section 6.4
+		"auth":            publicURL(AuthServices()[0].Host),
+		"domain":          Domain,
+		"idp-backchannel": s.servers.url(serverIdP),
 	}
 	for _, service := range AuthServices() {
 		values[service.Name] = s.servers.url(service.Name)
@@ -216,9 +221,14 @@ func (s *localSubject) subject() *Subject {
 		Recorder:       localRecorder{s.recorder},
 		Parts:          s.parts(),
 		Mint:           s.mint,
-		Evidence:       func(_ context.Context, dir string) error { return s.nginx.Evidence(dir, s.options.Redactor) },
+		Evidence:       s.evidence,
 		Close:          s.close,
 	}
+}
+
+// evidence implements Subject.Evidence.
+func (s *localSubject) evidence(_ context.Context, dir string) error {
+	return errors.Join(s.nginx.Evidence(dir, s.options.Redactor), s.programEvidence(dir))
 }
 
 // resolve implements Subject.Resolve.
@@ -244,9 +254,13 @@ func (s *localSubject) mint(_ context.Context, user string, expiresIn time.Durat
 
 func (s *localSubject) parts() []Part {
 	const here = "this repository, in the harness's process"
+	authService := Part{Role: RoleAuthService, Name: AuthServiceProxy, Origin: here}
+	if p := s.options.AuthService; p != nil {
+		authService = Part{Role: RoleAuthService, Name: p.Name, Version: p.Version, Origin: p.Origin}
+	}
 	parts := []Part{
 		{Role: RoleGateway, Name: "nginx", Version: s.program.Version, Origin: s.program.Origin},
-		{Role: RoleAuthService, Name: "proxy", Origin: here},
+		authService,
 		{Role: RoleIdP, Name: "mockidp", Origin: here},
 		{Role: RoleBackend, Name: "echo backend, programmable auth service, error pages", Origin: here, StandIn: true},
 	}

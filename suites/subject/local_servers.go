@@ -40,11 +40,17 @@ const (
 // readyTimeout bounds the wait for a proxy to find the identity provider, which is in the same process.
 const readyTimeout = 20 * time.Second
 
-// localServers are listeners by name. They exist before what they serve, because the parts need each other's addresses.
-type localServers map[string]net.Listener
+// localServers are addresses by name, and listeners where the server is in this process. They exist before what they serve,
+// because the parts need each other's addresses.
+type localServers struct {
+	listeners map[string]net.Listener
+	addrs     map[string]string
+}
+
+func (l localServers) addr(name string) string { return l.addrs[name] }
 
 // url is the base URL of a server.
-func (l localServers) url(name string) string { return "http://" + l[name].Addr().String() }
+func (l localServers) url(name string) string { return "http://" + l.addr(name) }
 
 // startServers starts the stand-ins, the identity provider and the proxies.
 func (s *localSubject) startServers(ctx context.Context) error {
@@ -59,6 +65,14 @@ func (s *localSubject) startServers(ctx context.Context) error {
 	if err := s.startIdP(); err != nil {
 		return err
 	}
+	if s.options.AuthService != nil {
+		return s.startPrograms(ctx)
+	}
+	return s.startProxies(ctx)
+}
+
+// startProxies serves the variants of the auth service in this process.
+func (s *localSubject) startProxies(ctx context.Context) error {
 	var group errgroup.Group
 	proxies := make([]*localProxy, len(AuthServices()))
 	for i, service := range AuthServices() {
@@ -78,17 +92,35 @@ func (s *localSubject) startServers(ctx context.Context) error {
 
 func (s *localSubject) listen(ctx context.Context) error {
 	names := []string{serverAuth, serverBackend, serverIdP, string(standin.XCode), string(standin.Always200), string(standin.NotFound)}
-	for _, service := range AuthServices() {
-		names = append(names, service.Name)
+	s.servers = localServers{listeners: map[string]net.Listener{}, addrs: map[string]string{}}
+	if s.options.AuthService != nil {
+		if err := s.chooseAddrs(ctx); err != nil {
+			return err
+		}
+	} else {
+		for _, service := range AuthServices() {
+			names = append(names, service.Name)
+		}
 	}
-	s.servers = localServers{}
 	for _, name := range names {
 		l, err := local.Listen(ctx)
 		if err != nil {
 			return fmt.Errorf("start %s: %w", name, err)
 		}
-		s.servers[name] = l
+		s.servers.listeners[name], s.servers.addrs[name] = l, l.Addr().String()
 		s.onClose(func(context.Context) error { return closeListener(l) })
+	}
+	return nil
+}
+
+// chooseAddrs finds addresses for auth services that bind them themselves.
+func (s *localSubject) chooseAddrs(ctx context.Context) error {
+	addrs, err := local.FreeAddrs(ctx, len(AuthServices()))
+	if err != nil {
+		return err
+	}
+	for i, service := range AuthServices() {
+		s.servers.addrs[service.Name] = addrs[i]
 	}
 	return nil
 }
@@ -108,7 +140,7 @@ func (s *localSubject) serve(name string, h http.Handler) {
 // serveWith serves on the listener of that name until the subject is closed. Answers in progress are cut off: some of them
 // are made never to end.
 func (s *localSubject) serveWith(name string, server *http.Server) {
-	s.start(name, server, func() error { return server.Serve(s.servers[name]) })
+	s.start(name, server, func() error { return server.Serve(s.servers.listeners[name]) })
 }
 
 func (s *localSubject) start(name string, server *http.Server, serve func() error) {
@@ -178,8 +210,7 @@ func (s *localSubject) newProxy(ctx context.Context, service AuthService) (*loca
 	if err != nil {
 		return nil, fmt.Errorf("configure %s: %w", service.Name, err)
 	}
-	config.HTTPAddress = s.servers[service.Name].Addr().String()
-	config.DiscoveryURL = s.servers.url(serverIdP) + "/.well-known/openid-configuration"
+	config.HTTPAddress = s.servers.addr(service.Name)
 	config.ClientSecretFile, config.ClientSecret = "", s.material.clientSecret
 	config.CookieSecretFile, config.CookieSecret = "", s.material.cookieSecret
 	handler, err := proxy.New(ctx, config, proxy.Options{Clock: s.options.Now, Logger: s.options.Logger})

@@ -28,10 +28,11 @@ import (
 type runFlags struct {
 	selectionFlags
 	kindFlags
-	platform  string
-	reportDir string
-	strict    bool
-	workers   int
+	platform    string
+	authService string
+	reportDir   string
+	strict      bool
+	workers     int
 }
 
 const (
@@ -55,6 +56,8 @@ and kept, otherwise one is created and deleted.`,
 	f.selectionFlags.add(cmd)
 	f.kindFlags.add(cmd)
 	cmd.Flags().StringVar(&f.platform, "platform", platformKind, "where the subject runs: kind or local")
+	cmd.Flags().StringVar(&f.authService, "auth-service", subject.AuthServiceProxy,
+		"the auth service, on the platform local one of "+strings.Join(subject.AuthServiceNames(), ", "))
 	cmd.Flags().StringVar(&f.reportDir, "report-dir", "reports", "folder that gets a folder for this run's report")
 	cmd.Flags().BoolVar(&f.strict, "strict", false, "a SHOULD that does not hold fails the run")
 	cmd.Flags().IntVar(&f.workers, "workers", 0, "how many checks run at once (0: 8)")
@@ -64,6 +67,9 @@ and kept, otherwise one is created and deleted.`,
 func (f *runFlags) run(cmd *cobra.Command, ids []string) error {
 	if !slices.Contains([]string{platformKind, platformLocal}, f.platform) {
 		return usage(fmt.Errorf("unknown platform %q: choose kind or local", f.platform))
+	}
+	if err := f.validateAuthService(); err != nil {
+		return usage(err)
 	}
 	if err := f.kindFlags.validate(); err != nil {
 		return usage(err)
@@ -93,6 +99,16 @@ func (f *runFlags) run(cmd *cobra.Command, ids []string) error {
 		return nil
 	}
 	return verdict{document.Conclusion.ExitCode}
+}
+
+func (f *runFlags) validateAuthService() error {
+	if names := subject.AuthServiceNames(); !slices.Contains(names, f.authService) {
+		return fmt.Errorf("unknown auth service %q: choose %s", f.authService, strings.Join(names, ", "))
+	}
+	if f.platform != platformLocal && f.authService != subject.AuthServiceProxy {
+		return fmt.Errorf("the platform %s runs the auth service %s only: use --platform local for %s", f.platform, subject.AuthServiceProxy, f.authService)
+	}
+	return nil
 }
 
 // oneRun is a run on its way.
@@ -140,7 +156,11 @@ func (r *oneRun) outcomes(ctx context.Context) (outcomes []contract.Outcome, err
 
 func (r *oneRun) bringUp(ctx context.Context) (*subject.Subject, error) {
 	if r.flags.platform == platformLocal {
-		return subject.NewLocal(ctx, subject.LocalOptions{Gateways: r.suite.Catalogue.Gateways, Redactor: r.suite.Redactor})
+		authService, err := subject.FindAuthService(ctx, r.flags.authService, r.out.on("programs"))
+		if err != nil {
+			return nil, err
+		}
+		return subject.NewLocal(ctx, subject.LocalOptions{Gateways: r.suite.Catalogue.Gateways, AuthService: authService, Redactor: r.suite.Redactor})
 	}
 	return r.flags.kindFlags.bringUp(ctx, kindRun{out: r.out, gateways: r.suite.Catalogue.Gateways, redactor: r.suite.Redactor, evidence: filepath.Join(r.dir, "evidence")})
 }
@@ -210,7 +230,11 @@ func (r *oneRun) describe(s *subject.Subject) {
 
 // rerun is the command that judges one requirement again.
 func (r *oneRun) rerun(id string) string {
-	return fmt.Sprintf("go run ./suites/cmd/ingress-auth run --platform %s %s", r.flags.platform, id)
+	platform := r.flags.platform
+	if r.flags.authService != subject.AuthServiceProxy {
+		platform += " --auth-service " + r.flags.authService
+	}
+	return fmt.Sprintf("go run ./suites/cmd/ingress-auth run --platform %s %s", platform, id)
 }
 
 func tool() report.Tool {
