@@ -26,12 +26,10 @@ import (
 //
 // What cannot be had does not keep the rest from being written; it is in the error.
 func (s *kindSubject) evidence(ctx context.Context, dir string) error {
-	for _, sub := range []string{"logs", "nginx"} {
-		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
-			return fmt.Errorf("keep evidence: %w", err)
-		}
-	}
 	e := evidenceWriter{dir: dir, subject: s}
+	if err := e.folders("logs", "nginx"); err != nil {
+		return err
+	}
 	tasks := []func(context.Context) error{e.routes, e.events}
 	for _, namespace := range []string{RouteNamespace, GatewayNamespace} {
 		tasks = append(tasks, func(ctx context.Context) error { return e.pods(ctx, namespace) })
@@ -55,6 +53,15 @@ func (s *kindSubject) evidence(ctx context.Context, dir string) error {
 type evidenceWriter struct {
 	dir     string
 	subject *kindSubject
+}
+
+func (e evidenceWriter) folders(names ...string) error {
+	for _, name := range names {
+		if err := os.MkdirAll(filepath.Join(e.dir, name), 0o755); err != nil {
+			return fmt.Errorf("keep evidence: %w", err)
+		}
+	}
+	return nil
 }
 
 func (e evidenceWriter) write(name string, content []byte) error {
@@ -107,7 +114,12 @@ func (e evidenceWriter) events(ctx context.Context) error {
 
 // pods writes the pods of a namespace and the logs of their containers.
 func (e evidenceWriter) pods(ctx context.Context, namespace string) error {
-	pods, err := e.subject.kube.List(ctx, kube.Pod, namespace, "")
+	return e.podsOf(ctx, namespace, "")
+}
+
+// podsOf is pods, of those that a label selector matches.
+func (e evidenceWriter) podsOf(ctx context.Context, namespace, selector string) error {
+	pods, err := e.subject.kube.List(ctx, kube.Pod, namespace, selector)
 	if err != nil {
 		return err
 	}

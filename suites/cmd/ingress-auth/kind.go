@@ -269,14 +269,24 @@ func upCommand() *cobra.Command {
 }
 
 func downCommand() *cobra.Command {
-	mode := string(engine.Auto)
+	mode, where := string(engine.Auto), platformKind
+	var existing clusterFlags
 	cmd := &cobra.Command{
-		Use: "down", Short: "Delete the cluster and stop the private engine", Args: noArguments,
+		Use: "down", Short: "Delete the cluster and stop the private engine, or remove what runs left in yours", Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return down(cmd.Context(), newConsole(cmd.ErrOrStderr()), engine.Mode(mode))
+			out := newConsole(cmd.ErrOrStderr())
+			switch where {
+			case platformKind:
+				return down(cmd.Context(), out, engine.Mode(mode))
+			case platformExisting:
+				return downExisting(cmd.Context(), out, existing)
+			}
+			return usage(fmt.Errorf("unknown platform %q: choose kind or existing", where))
 		},
 	}
 	cmd.Flags().StringVar(&mode, "engine", mode, "Docker engine: auto, host or private")
+	cmd.Flags().StringVar(&where, "platform", where, "what to take down: kind, or existing for what runs left in your own cluster")
+	existing.add(cmd)
 	return cmd
 }
 

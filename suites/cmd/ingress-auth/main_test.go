@@ -27,7 +27,7 @@ func TestMistakesEndWithTheirExitCodeAndOneSentence(t *testing.T) {
 		"a command that does not exist":     {[]string{"judge"}, contract.ExitUsage, `no command "judge"`},
 		"a flag that does not exist":        {[]string{"run", "--fast"}, contract.ExitUsage, "unknown flag: --fast"},
 		"a value that a flag does not take": {[]string{"run", "--workers", "many"}, contract.ExitUsage, "many"},
-		"a platform that does not exist":    {[]string{"run", "--platform", "moon"}, contract.ExitUsage, "choose kind or local"},
+		"a platform that does not exist":    {[]string{"run", "--platform", "moon"}, contract.ExitUsage, "choose kind, local or existing"},
 		"an engine that does not exist":     {[]string{"run", "--engine", "steam"}, contract.ExitUsage, "choose auto, host or private"},
 		"a way to images that does not exist": {[]string{"images", "--images", "magic"}, contract.ExitUsage,
 			"choose registry, source or auto"},

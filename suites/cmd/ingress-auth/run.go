@@ -28,6 +28,7 @@ import (
 type runFlags struct {
 	selectionFlags
 	kindFlags
+	existing    existingFlags
 	platform    string
 	authService string
 	reportDir   string
@@ -36,8 +37,9 @@ type runFlags struct {
 }
 
 const (
-	platformLocal = "local"
-	platformKind  = "kind"
+	platformLocal    = "local"
+	platformKind     = "kind"
+	platformExisting = "existing"
 )
 
 func runCommand() *cobra.Command {
@@ -50,12 +52,14 @@ writes report.json, junit.xml, report.md and report.html into a folder of its ow
 
 On the platform local, proxy, identity provider and stand-ins run in this process behind a real nginx on loopback. On the
 platform kind they run in a Kubernetes cluster behind a real ingress-nginx; a cluster that 'ingress-auth up' left is used
-and kept, otherwise one is created and deleted.`,
+and kept, otherwise one is created and deleted. On the platform existing the cluster and its gateway are yours: the parts
+go into a namespace that is deleted at the end, and nothing outside it is changed (docs/bring-your-own.md).`,
 		RunE: func(cmd *cobra.Command, ids []string) error { return f.run(cmd, ids) },
 	}
 	f.selectionFlags.add(cmd)
 	f.kindFlags.add(cmd)
-	cmd.Flags().StringVar(&f.platform, "platform", platformKind, "where the subject runs: kind or local")
+	f.existing.add(cmd)
+	cmd.Flags().StringVar(&f.platform, "platform", platformKind, "where the subject runs: kind, local or existing")
 	cmd.Flags().StringVar(&f.authService, "auth-service", subject.AuthServiceProxy,
 		"the auth service, on the platform local one of "+strings.Join(subject.AuthServiceNames(), ", "))
 	cmd.Flags().StringVar(&f.reportDir, "report-dir", "reports", "folder that gets a folder for this run's report")
@@ -65,8 +69,8 @@ and kept, otherwise one is created and deleted.`,
 }
 
 func (f *runFlags) run(cmd *cobra.Command, ids []string) error {
-	if !slices.Contains([]string{platformKind, platformLocal}, f.platform) {
-		return usage(fmt.Errorf("unknown platform %q: choose kind or local", f.platform))
+	if err := f.validatePlatform(); err != nil {
+		return usage(err)
 	}
 	if err := f.validateAuthService(); err != nil {
 		return usage(err)
@@ -109,6 +113,16 @@ func (f *runFlags) validateAuthService() error {
 		return fmt.Errorf("the platform %s runs the auth service %s only: use --platform local for %s", f.platform, subject.AuthServiceProxy, f.authService)
 	}
 	return nil
+}
+
+func (f *runFlags) validatePlatform() error {
+	switch f.platform {
+	case platformKind, platformLocal:
+		return nil
+	case platformExisting:
+		return f.existing.validate()
+	}
+	return fmt.Errorf("unknown platform %q: choose kind, local or existing", f.platform)
 }
 
 // oneRun is a run on its way.
@@ -161,6 +175,9 @@ func (r *oneRun) bringUp(ctx context.Context) (*subject.Subject, error) {
 			return nil, err
 		}
 		return subject.NewLocal(ctx, subject.LocalOptions{Gateways: r.suite.Catalogue.Gateways, AuthService: authService, Redactor: r.suite.Redactor})
+	}
+	if r.flags.platform == platformExisting {
+		return r.flags.existing.bringUp(ctx, r.out, &r.flags.kindFlags, r.suite.Redactor)
 	}
 	return r.flags.kindFlags.bringUp(ctx, kindRun{out: r.out, gateways: r.suite.Catalogue.Gateways, redactor: r.suite.Redactor, evidence: filepath.Join(r.dir, "evidence")})
 }

@@ -108,6 +108,9 @@ func (c *Client) Delete(ctx context.Context, gvk schema.GroupVersionKind, namesp
 // IsNotFound tells whether err says that an object does not exist.
 func IsNotFound(err error) bool { return apierrors.IsNotFound(err) }
 
+// IsForbidden tells whether err says that the account may not do what it asked for.
+func IsForbidden(err error) bool { return apierrors.IsForbidden(err) }
+
 // resource is the REST resource of a kind. The namespace is dropped for kinds that have none.
 func (c *Client) resource(ctx context.Context, gvk schema.GroupVersionKind, namespace string) (dynamic.ResourceInterface, error) {
 	kinds, err := c.kindsOf(ctx, gvk.GroupVersion())

@@ -13,5 +13,8 @@ var (
 	Namespace  = schema.GroupVersionKind{Version: "v1", Kind: "Namespace"}
 	Service    = schema.GroupVersionKind{Version: "v1", Kind: "Service"}
 	Deployment = schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}
+	ConfigMap  = schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}
 	Ingress    = schema.GroupVersionKind{Group: "networking.k8s.io", Version: "v1", Kind: "Ingress"}
+
+	IngressClass = schema.GroupVersionKind{Group: "networking.k8s.io", Version: "v1", Kind: "IngressClass"}
 )
