@@ -141,15 +141,20 @@ func changeOf(a, b *Result) Change {
 		return OnlyA
 	case a.Standing == b.Standing:
 		return Same
-	case b.Standing == contract.StandingNotApplicable:
+	case unjudged(b.Standing):
 		return Lost
-	case a.Standing == contract.StandingNotApplicable:
+	case unjudged(a.Standing):
 		return Gained
 	case worth(b.Standing) < worth(a.Standing):
 		return Worse
 	default:
 		return Better
 	}
+}
+
+// unjudged says whether a requirement stands for nothing in a run.
+func unjudged(s contract.Standing) bool {
+	return s == contract.StandingNotApplicable || s == contract.StandingNotScored
 }
 
 // worth orders the standings by what a user has of them. A known deviation is one all the same.

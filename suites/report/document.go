@@ -102,6 +102,8 @@ type Part struct {
 type Selection struct {
 	contract.Selection
 	Strict bool `json:"strict"`
+	// Revision is the revision of the contract that the subject is scored by, such as 2026-11.
+	Revision string `json:"revision,omitempty"`
 }
 
 // Evidence is a file that was kept.
@@ -129,6 +131,8 @@ type Result struct {
 	// Verdict is what was found; Standing is what it means for conformance.
 	Verdict  contract.Verdict  `json:"verdict"`
 	Standing contract.Standing `json:"standing"`
+	// Scored is false for a requirement that was added after the revision in force: it is shown and does not count.
+	Scored bool `json:"scored"`
 	// Known are the deviations that explain the verdict; Stale are those that it contradicts.
 	Known    []contract.Known  `json:"known,omitempty"`
 	Stale    []contract.Known  `json:"stale,omitempty"`
@@ -188,7 +192,7 @@ func newResult(o contract.Outcome, rerun func(string) string) Result {
 		ID: r.ID, Level: r.Level, Area: r.Area, Profile: r.Profile, Sentence: r.Sentence, Why: r.Why,
 		Sources: r.Sources, Features: r.Features, Row: r.Row,
 		DeclaredAt: declaredAt(r),
-		Verdict:    o.Verdict, Standing: o.Standing(), Known: o.Known, Stale: o.Stale, Findings: o.Findings,
+		Verdict:    o.Verdict, Standing: o.Standing(), Scored: !o.Unscored, Known: o.Known, Stale: o.Stale, Findings: o.Findings,
 	}
 	if rerun != nil {
 		result.Rerun = rerun(r.ID)

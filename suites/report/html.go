@@ -61,7 +61,7 @@ type areaView struct {
 }
 
 // Judged counts the requirements of the area that apply.
-func (v areaView) Judged() int { return v.Total - v.NotApplicable }
+func (v areaView) Judged() int { return v.Total - v.NotApplicable - v.NotScored }
 
 // profileView is what a run says of one profile.
 type profileView struct {
@@ -72,7 +72,7 @@ type profileView struct {
 }
 
 // Judged counts the requirements of the profile that apply.
-func (v profileView) Judged() int { return v.Total - v.NotApplicable }
+func (v profileView) Judged() int { return v.Total - v.NotApplicable - v.NotScored }
 
 func profileViews(groups []contract.GroupCounts) []profileView {
 	var views []profileView
@@ -230,7 +230,7 @@ func bar(c contract.Counts) []segment {
 	x := 0.0
 	for _, s := range []contract.Standing{
 		contract.StandingPass, contract.StandingKnown, contract.StandingWarn, contract.StandingStale,
-		contract.StandingFail, contract.StandingBlocked, contract.StandingNotApplicable,
+		contract.StandingFail, contract.StandingBlocked, contract.StandingNotApplicable, contract.StandingNotScored,
 	} {
 		if n := c.Of(s); n > 0 && c.Total > 0 {
 			width := 100 * float64(n) / float64(c.Total)

@@ -30,12 +30,14 @@ type junitSuite struct {
 	Errors    int         `xml:"errors,attr"`
 	Skipped   int         `xml:"skipped,attr"`
 	Timestamp string      `xml:"timestamp,attr"`
+	Time      string      `xml:"time,attr"`
 	Cases     []junitCase `xml:"testcase"`
 }
 
 type junitCase struct {
 	Name       string          `xml:"name,attr"`
 	ClassName  string          `xml:"classname,attr"`
+	Time       string          `xml:"time,attr"`
 	Properties []junitProperty `xml:"properties>property"`
 	Failure    *junitProblem   `xml:"failure"`
 	Error      *junitProblem   `xml:"error"`
@@ -59,12 +61,15 @@ type junitProblem struct {
 // skipped with the reason; a warning passes and says so in its output.
 func WriteJUnit(w io.Writer, doc Document) error {
 	doc = cleaned(doc)
-	all := junitSuites{Name: doc.Tool.Name, Time: fmt.Sprintf("%.3f", doc.Run.Took().Seconds())}
+	all := junitSuites{Name: doc.Tool.Name, Time: seconds(doc.Run.Took())}
 	for _, area := range byArea(doc.Results) {
 		s := junitSuite{Name: area.Name, Timestamp: doc.Run.Started.UTC().Format(time.RFC3339)}
+		var took time.Duration
 		for _, r := range area.Results {
 			s.add(r)
+			took += tookOf(r)
 		}
+		s.Time = seconds(took)
 		all.Tests, all.Failures = all.Tests+s.Tests, all.Failures+s.Failures
 		all.Errors, all.Skipped = all.Errors+s.Errors, all.Skipped+s.Skipped
 		all.Suites = append(all.Suites, s)
@@ -82,7 +87,7 @@ func WriteJUnit(w io.Writer, doc Document) error {
 }
 
 func (s *junitSuite) add(r Result) {
-	c := junitCase{Name: r.ID, ClassName: "ingress-auth." + r.Area, Properties: []junitProperty{
+	c := junitCase{Name: r.ID, ClassName: "ingress-auth." + r.Area, Time: seconds(tookOf(r)), Properties: []junitProperty{
 		{"level", string(r.Level)}, {"profile", string(r.Profile)}, {"sentence", r.Sentence}, {"verdict", string(r.Verdict)},
 	}}
 	for _, source := range r.Sources {
@@ -97,6 +102,10 @@ func (s *junitSuite) add(r Result) {
 	case contract.StandingNotApplicable:
 		c.Skipped = &junitProblem{Message: problem.Message}
 		s.Skipped++
+	case contract.StandingNotScored:
+		c.Skipped = &junitProblem{Message: "not scored: added after the revision; found: " + string(r.Verdict)}
+		c.Output = problem.Body
+		s.Skipped++
 	case contract.StandingKnown:
 		c.Skipped = &junitProblem{Message: "known deviation: " + oneLine(knownReferences(r.Known))}
 		c.Output = problem.Body
@@ -109,6 +118,17 @@ func (s *junitSuite) add(r Result) {
 		s.Errors++
 	}
 	s.Cases = append(s.Cases, c)
+}
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.3f", d.Seconds()) }
+
+// tookOf is how long the checks of a requirement ran. A check that judges several counts for each of them.
+func tookOf(r Result) time.Duration {
+	var took time.Duration
+	for _, f := range r.Findings {
+		took += f.Took
+	}
+	return took
 }
 
 // account is what a reader of plain text needs to know about a result that is not a pass.

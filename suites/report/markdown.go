@@ -120,7 +120,11 @@ func columns(c contract.Counts) []contract.Standing {
 	if c.Stale > 0 {
 		standings = append(standings, contract.StandingStale)
 	}
-	return append(standings, contract.StandingNotApplicable, contract.StandingBlocked)
+	standings = append(standings, contract.StandingNotApplicable, contract.StandingBlocked)
+	if c.NotScored > 0 {
+		standings = append(standings, contract.StandingNotScored)
+	}
+	return standings
 }
 
 func blankZero(n int) string {

@@ -145,6 +145,9 @@ func sampleOutcome(r contract.Requirement, s contract.Standing) contract.Outcome
 		o.Known, f.Known = []contract.Known{known}, &known
 	case contract.StandingStale:
 		o.Stale = []contract.Known{known}
+	case contract.StandingNotScored:
+		deviate(contract.Fail)
+		o.Unscored = true
 	case contract.StandingNotApplicable:
 		o.Verdict, f.Verdict, f.Exchanges = contract.NotApplicable, contract.NotApplicable, nil
 		f.Reason = "this controller has no auth-cache-key annotation"
@@ -163,7 +166,7 @@ func rerunCommand(id string) string { return "ingress-auth run --platform kind "
 
 // everyStanding is a document of 44 results in which each standing occurs.
 func everyStanding() Document {
-	return New(about(), sampleOutcomes(44, "fail", "pass", "known", "pass", "warn", "not-applicable", "pass", "blocked", "known", "stale", "pass", "pass", "fail"), rerunCommand)
+	return New(about(), sampleOutcomes(44, "fail", "pass", "known", "pass", "warn", "not-applicable", "pass", "blocked", "known", "stale", "pass", "pass", "fail", "not-scored"), rerunCommand)
 }
 
 func conformant() Document {

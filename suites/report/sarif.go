@@ -186,7 +186,7 @@ func sarifResultOf(r Result, index int) (sarifResult, bool) {
 		Fingerprints: map[string]string{"requirement/v1": r.ID},
 	}
 	switch r.Standing {
-	case contract.StandingPass, contract.StandingNotApplicable:
+	case contract.StandingPass, contract.StandingNotApplicable, contract.StandingNotScored:
 		return sarifResult{}, false
 	case contract.StandingWarn:
 		result.Level = "warning"

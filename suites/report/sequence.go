@@ -220,8 +220,8 @@ func partyOf(party, instance string) string {
 	return party
 }
 
-// lifelinesOf lists the parties of a story from left to right. Where a part inside was recorded, auth service and backend
-// stand there even if nobody asked them: that is often the point of the story.
+// lifelinesOf lists the parties of a story from left to right. Where a part inside was recorded, the backend stands there
+// even if nobody asked it: that is often the point of the story, and a backend keeps a record of all that reaches it.
 func lifelinesOf(hops []exchange.Exchange) []lifeline {
 	order := []string{string(exchange.Browser), string(exchange.Gateway), string(exchange.AuthService), string(exchange.IdP), string(exchange.Backend)}
 	seen, inside := map[string]bool{}, false
@@ -237,8 +237,7 @@ func lifelinesOf(hops []exchange.Exchange) []lifeline {
 	}
 	var list []lifeline
 	for _, key := range append(order, others...) {
-		expected := inside && (key == string(exchange.AuthService) || key == string(exchange.Backend))
-		if seen[key] || expected {
+		if seen[key] || (inside && key == string(exchange.Backend)) {
 			name, note := titleOf(key)
 			list = append(list, lifeline{key: key, Name: name, Note: note, Idle: !seen[key]})
 		}

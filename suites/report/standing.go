@@ -29,6 +29,8 @@ func lookOf(s contract.Standing) look {
 		return look{"stale", "◷", "35"}
 	case contract.StandingNotApplicable:
 		return look{"n/a", "–", "2"}
+	case contract.StandingNotScored:
+		return look{"not scored", "·", "2"}
 	default:
 		return look{"blocked", "■", "35"}
 	}
@@ -37,7 +39,7 @@ func lookOf(s contract.Standing) look {
 // red says whether a standing keeps the run from being conformant.
 func red(s contract.Standing) bool {
 	switch s {
-	case contract.StandingPass, contract.StandingNotApplicable, contract.StandingKnown, contract.StandingWarn:
+	case contract.StandingPass, contract.StandingNotApplicable, contract.StandingKnown, contract.StandingWarn, contract.StandingNotScored:
 		return false
 	default:
 		return true
@@ -110,3 +112,6 @@ func plural(n int, one, many string) string {
 	}
 	return many
 }
+
+// Red says whether the result keeps its run from being conformant.
+func (r Result) Red() bool { return red(r.Standing) }

@@ -3,7 +3,12 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
+	"io/fs"
+	"regexp"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -12,64 +17,64 @@ import (
 	"github.com/ingress-auth/conformance/fixtures"
 	"github.com/ingress-auth/conformance/suites"
 	"github.com/ingress-auth/conformance/suites/contract"
+	"github.com/ingress-auth/conformance/suites/control"
 )
-
-// selectionFlags are the ways to choose requirements, shared by run and list.
-type selectionFlags struct {
-	areas, profiles, levels []string
-}
-
-func (f *selectionFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringSliceVar(&f.areas, "area", nil, "only requirements of these areas, such as backend-401")
-	cmd.Flags().StringSliceVar(&f.profiles, "profile", nil, "only requirements of these profiles: core, nginx-annotations, oauth2-proxy, security")
-	cmd.Flags().StringSliceVar(&f.levels, "level", nil, "only requirements of these levels: MUST, SHOULD, MAY")
-}
-
-// choose reads the catalogue and selects from it. ids are IDs, or prefixes that end in a hyphen.
-func (f *selectionFlags) choose(ids []string) (*suites.Catalogue, contract.Selection, []contract.Requirement, error) {
-	catalogue, err := suites.NewCatalogue(fixtures.FS())
-	if err != nil {
-		return nil, contract.Selection{}, nil, err
-	}
-	selection := contract.Selection{Areas: f.areas}
-	if len(ids) > 0 {
-		selection.IDs = ids
-	}
-	for _, p := range f.profiles {
-		selection.Profiles = append(selection.Profiles, contract.Profile(p))
-	}
-	for _, l := range f.levels {
-		selection.Levels = append(selection.Levels, contract.Level(l))
-	}
-	selected, err := catalogue.Contract.Select(selection)
-	return catalogue, selection, selected, err
-}
 
 func listCommand() *cobra.Command {
 	var flags selectionFlags
+	asJSON := false
 	cmd := &cobra.Command{
 		Use:   "list [ID | PREFIX-]...",
 		Short: "List the requirements",
 		RunE: func(cmd *cobra.Command, ids []string) error {
-			_, _, selected, err := flags.choose(ids)
+			catalogue, _, selected, err := flags.choose(ids)
 			if err != nil {
 				return err
 			}
-			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			for _, r := range selected {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.ID, r.Level, r.Profile, r.Sentence)
+			if asJSON {
+				return writeJSON(cmd.OutOrStdout(), listed(catalogue, selected))
 			}
-			return w.Flush()
+			return writeList(cmd.OutOrStdout(), selected)
 		},
 	}
 	flags.add(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "write the requirements and their checks as JSON")
 	return cmd
+}
+
+// listedRequirement is a requirement with the checks that judge it.
+type listedRequirement struct {
+	contract.Requirement
+	Checks []string `json:"checks"`
+}
+
+func listed(catalogue *suites.Catalogue, selected []contract.Requirement) []listedRequirement {
+	list := make([]listedRequirement, 0, len(selected))
+	for _, r := range selected {
+		list = append(list, listedRequirement{Requirement: r, Checks: catalogue.ChecksOf(r.ID)})
+	}
+	return list
+}
+
+func writeList(out io.Writer, selected []contract.Requirement) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, r := range selected {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.ID, r.Level, r.Profile, r.Sentence)
+	}
+	return w.Flush()
+}
+
+func writeJSON(out io.Writer, value any) error {
+	encoder := json.NewEncoder(out)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(value)
 }
 
 func explainCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "explain ID",
-		Short: "Say what a requirement asks, why, by what source, and which checks judge it",
+		Short: "Say what a requirement asks, why, by what source, which checks judge it and which broken parts they find out",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usage(fmt.Errorf("explain takes one requirement ID; ingress-auth list shows them"))
@@ -85,11 +90,57 @@ func explainCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := contract.Explain(cmd.OutOrStdout(), requirement, nil); err != nil {
+			known, err := allKnown(catalogue.Contract)
+			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "\nJudged by\n  %s\n", strings.Join(catalogue.ChecksOf(requirement.ID), "\n  "))
-			return err
+			if err := contract.Explain(cmd.OutOrStdout(), requirement, known); err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "\nJudged by\n  %s\n", strings.Join(catalogue.ChecksOf(requirement.ID), "\n  "))
+			return explainControls(cmd.OutOrStdout(), requirement.ID)
 		},
 	}
+}
+
+// allKnown reads the known deviations of every version of every part.
+func allKnown(c *contract.Contract) ([]contract.Known, error) {
+	entries, err := fs.ReadDir(fixtures.FS(), "known")
+	if err != nil {
+		return nil, fmt.Errorf("reading the known deviations: %w", err)
+	}
+	var all []contract.Known
+	for _, e := range entries {
+		name, isYAML := strings.CutSuffix(e.Name(), ".yaml")
+		version := versionForm.FindString(name)
+		if !isYAML || version == "" {
+			continue
+		}
+		known, err := contract.LoadKnown(fixtures.FS(), "known", strings.TrimSuffix(name, "-"+version), version, c)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, known...)
+	}
+	return all, nil
+}
+
+// versionForm is the end of the name of a file of known deviations: a digit, or a v and a digit, and the rest.
+var versionForm = regexp.MustCompile(`v?[0-9][^-]*(-[a-z]+[.0-9]*)?$`)
+
+// explainControls says which broken parts the requirement is known to find out.
+func explainControls(out io.Writer, id string) error {
+	controls, err := control.Load(fixtures.FS(), "controls")
+	if err != nil {
+		return err
+	}
+	title := "\nTurned red by\n"
+	for _, c := range controls {
+		if !slices.Contains(c.TurnsRed, id) {
+			continue
+		}
+		fmt.Fprintf(out, "%s  %s (%s): %s\n", title, c.ID, c.Part, strings.Join(strings.Fields(c.Sentence), " "))
+		title = ""
+	}
+	return nil
 }

@@ -33,6 +33,8 @@ type runFlags struct {
 	authService string
 	reportDir   string
 	strict      bool
+	dryRun      bool
+	asJSON      bool
 	workers     int
 }
 
@@ -48,7 +50,7 @@ func runCommand() *cobra.Command {
 		Use:   "run [ID | PREFIX-]...",
 		Short: "Bring the subject up, judge it, write the report",
 		Long: `run judges the requirements that are named (all when none is named; a name that ends in a hyphen is a prefix) and
-writes report.json, junit.xml, report.md and report.html into a folder of its own below --report-dir.
+writes report.json, junit.xml, report.md, report.sarif and report.html into a folder of its own below --report-dir.
 
 On the platform local, proxy, identity provider and stand-ins run in this process behind a real nginx on loopback. On the
 platform kind they run in a Kubernetes cluster behind a real ingress-nginx; a cluster that 'ingress-auth up' left is used
@@ -64,6 +66,8 @@ go into a namespace that is deleted at the end, and nothing outside it is change
 		"the auth service, on the platform local one of "+strings.Join(subject.AuthServiceNames(), ", "))
 	cmd.Flags().StringVar(&f.reportDir, "report-dir", "reports", "folder that gets a folder for this run's report")
 	cmd.Flags().BoolVar(&f.strict, "strict", false, "a SHOULD that does not hold fails the run")
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "list the requirements and checks that would run, and start nothing")
+	cmd.Flags().BoolVar(&f.asJSON, "json", false, "write the conclusion as JSON to standard output, in place of the table")
 	cmd.Flags().IntVar(&f.workers, "workers", 0, "how many checks run at once (0: 8)")
 	return cmd
 }
@@ -82,6 +86,9 @@ func (f *runFlags) run(cmd *cobra.Command, ids []string) error {
 	if err != nil {
 		return err
 	}
+	if f.dryRun {
+		return plan(cmd.OutOrStdout(), catalogue, selected, f.asJSON)
+	}
 	r := &oneRun{
 		flags: f, out: newConsole(cmd.ErrOrStderr()), started: time.Now(),
 		suite: suites.Run{
@@ -95,10 +102,9 @@ func (f *runFlags) run(cmd *cobra.Command, ids []string) error {
 	if err := report.Write(r.dir, document); err != nil {
 		return fmt.Errorf("writing the report: %w", err)
 	}
-	if err := report.WriteSummary(cmd.OutOrStdout(), document, colored(cmd.OutOrStdout())); err != nil {
+	if err := announce(cmd.OutOrStdout(), cmd.ErrOrStderr(), document, r.dir, f.asJSON); err != nil {
 		return err
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "report: %s\n", filepath.Join(r.dir, "report.html"))
 	if document.Conclusion.ExitCode == contract.ExitConformant {
 		return nil
 	}
