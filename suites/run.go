@@ -24,6 +24,8 @@ type Run struct {
 	Selected  []contract.Requirement
 	// Redactor hides secrets in every exchange of the findings.
 	Redactor *exchange.Redactor
+	// Revision says which requirements count; the zero Revision counts all.
+	Revision contract.Revision
 	// Strict turns a SHOULD that does not hold into a failure.
 	Strict bool
 	// Workers is how many checks run at once; 0 leaves it to the Judge.
@@ -47,7 +49,8 @@ func (r Run) Judge(ctx context.Context, s *subject.Subject) ([]contract.Outcome,
 	if err != nil {
 		return nil, err
 	}
-	return contract.Apply(r.Catalogue.Contract, r.Selected, findings(results), known, r.Strict)
+	outcomes, err := contract.Apply(r.Catalogue.Contract, r.Selected, findings(results), known, r.Strict)
+	return r.Revision.Score(outcomes), err
 }
 
 // known reads the deviations that the subject's parts are known for.

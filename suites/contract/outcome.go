@@ -10,7 +10,7 @@ import (
 // Standing is what an outcome means for conformance: its verdict, weighed against the known deviations.
 type Standing string
 
-// The standings. Those from StandingFail on are red.
+// The standings. From StandingFail to StandingBlocked they are red.
 const (
 	StandingPass          Standing = "pass"
 	StandingNotApplicable Standing = "not-applicable"
@@ -21,11 +21,13 @@ const (
 	// StandingStale: holds, although a known deviation says that it does not.
 	StandingStale   Standing = "stale"
 	StandingBlocked Standing = "blocked"
+	// StandingNotScored: added after the revision that the subject is scored by. The verdict says what was found.
+	StandingNotScored Standing = "not-scored"
 )
 
 // Standings lists the standings, the one that most needs a reader first.
 func Standings() []Standing {
-	return []Standing{StandingBlocked, StandingFail, StandingStale, StandingWarn, StandingKnown, StandingNotApplicable, StandingPass}
+	return []Standing{StandingBlocked, StandingFail, StandingStale, StandingWarn, StandingKnown, StandingNotApplicable, StandingNotScored, StandingPass}
 }
 
 // Outcome is the judgement on one selected requirement with all that was found about it.
@@ -38,6 +40,8 @@ type Outcome struct {
 	// Known are the deviations that explain findings; Stale are those whose findings hold after all.
 	Known []Known
 	Stale []Known
+	// Unscored is true for a requirement that was added after the revision in force; see Revision.Score.
+	Unscored bool
 }
 
 // Standing weighs the verdict against the known deviations: what is listed and fails is expected, what is listed and
@@ -45,6 +49,8 @@ type Outcome struct {
 func (o Outcome) Standing() Standing {
 	unlisted := slices.ContainsFunc(o.Findings, func(j Judged) bool { return j.deviates() && j.Known == nil })
 	switch {
+	case o.Unscored:
+		return StandingNotScored
 	case o.Verdict == Blocked:
 		return StandingBlocked
 	case o.Verdict == Fail && unlisted:

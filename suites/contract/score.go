@@ -18,7 +18,9 @@ type Counts struct {
 	Stale         int `json:"stale"`
 	NotApplicable int `json:"notApplicable"`
 	Blocked       int `json:"blocked"`
-	Total         int `json:"total"`
+	// NotScored were added after the revision in force.
+	NotScored int `json:"notScored,omitempty"`
+	Total     int `json:"total"`
 }
 
 // Of returns the count of one standing.
@@ -28,6 +30,9 @@ func (c Counts) Of(s Standing) int {
 	}
 	return 0
 }
+
+// judged counts the requirements that apply and are scored.
+func (c Counts) judged() int { return c.Total - c.NotApplicable - c.NotScored }
 
 func (c *Counts) add(s Standing) {
 	*c.field(s)++
@@ -48,6 +53,8 @@ func (c *Counts) field(s Standing) *int {
 		return &c.Stale
 	case StandingNotApplicable:
 		return &c.NotApplicable
+	case StandingNotScored:
+		return &c.NotScored
 	default:
 		return &c.Blocked
 	}
@@ -88,7 +95,7 @@ func Score(outcomes []Outcome) Conclusion {
 		c.ExitCode = ExitHarnessError
 	case n.Fail+n.Stale > 0:
 		c.ExitCode = ExitNotConformant
-	case n.Total == n.NotApplicable:
+	case n.judged() == 0:
 		c.ExitCode = ExitNothingSelected
 	default:
 		c.Conformant, c.ExitCode = true, ExitConformant
@@ -113,7 +120,7 @@ func groupBy(outcomes []Outcome, key func(Requirement) string) []GroupCounts {
 
 func sentence(c Conclusion, outcomes []Outcome) string {
 	n := c.Counts
-	judged := n.Total - n.NotApplicable
+	judged := n.judged()
 	switch c.ExitCode {
 	case ExitHarnessError:
 		text := fmt.Sprintf("Could not judge: %s blocked (first: %s)", count(n.Blocked, "requirement is", "requirements are"), first(outcomes, StandingBlocked))
@@ -126,6 +133,9 @@ func sentence(c Conclusion, outcomes []Outcome) string {
 	case ExitNothingSelected:
 		if n.Total == 0 {
 			return "Nothing was judged: no requirement was selected."
+		}
+		if n.NotScored > 0 {
+			return fmt.Sprintf("Nothing was scored: %s added after the revision.", count(n.NotScored, "selected requirement was", "selected requirements were"))
 		}
 		return fmt.Sprintf("Nothing was judged: %s to this subject.", count(n.Total, "selected requirement does not apply", "selected requirements do not apply"))
 	}
@@ -164,6 +174,9 @@ func extras(n Counts, outcomes []Outcome) string {
 	}
 	if n.NotApplicable > 0 {
 		text += fmt.Sprintf("; %s not apply", count(n.NotApplicable, "does", "do"))
+	}
+	if n.NotScored > 0 {
+		text += fmt.Sprintf("; %s not scored: added after the revision", count(n.NotScored, "is", "are"))
 	}
 	return text
 }

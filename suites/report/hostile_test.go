@@ -139,7 +139,7 @@ func checkXML(t *testing.T, doc Document) {
 		}
 	}
 	n := doc.Conclusion.Counts
-	if counts["testcase"] != n.Total || counts["failure"] != n.Fail+n.Stale || counts["error"] != n.Blocked || counts["skipped"] != n.NotApplicable+n.Known {
+	if counts["testcase"] != n.Total || counts["failure"] != n.Fail+n.Stale || counts["error"] != n.Blocked || counts["skipped"] != n.NotApplicable+n.Known+n.NotScored {
 		t.Errorf("elements %v for counts %+v", counts, n)
 	}
 }
