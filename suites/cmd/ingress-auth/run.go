@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -36,6 +37,8 @@ type runFlags struct {
 	dryRun      bool
 	asJSON      bool
 	workers     int
+	// wrap stands around the parts of the platform local; see subject.LocalOptions. No flag sets it.
+	wrap map[string]func(http.Handler) http.Handler
 }
 
 const (
@@ -44,8 +47,9 @@ const (
 	platformExisting = "existing"
 )
 
-func runCommand() *cobra.Command {
-	var f runFlags
+func runCommand() *cobra.Command { return new(runFlags).command() }
+
+func (f *runFlags) command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run [ID | PREFIX-]...",
 		Short: "Bring the subject up, judge it, write the report",
@@ -180,7 +184,7 @@ func (r *oneRun) bringUp(ctx context.Context) (*subject.Subject, error) {
 		if err != nil {
 			return nil, err
 		}
-		return subject.NewLocal(ctx, subject.LocalOptions{Gateways: r.suite.Catalogue.Gateways, AuthService: authService, Redactor: r.suite.Redactor})
+		return subject.NewLocal(ctx, subject.LocalOptions{Gateways: r.suite.Catalogue.Gateways, AuthService: authService, Redactor: r.suite.Redactor, Wrap: r.flags.wrap})
 	}
 	if r.flags.platform == platformExisting {
 		return r.flags.existing.bringUp(ctx, r.out, &r.flags.kindFlags, r.suite.Redactor)
