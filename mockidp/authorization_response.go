@@ -5,42 +5,79 @@ package mockidp
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
-// redirectCode ends the authorization with a code for the user of the session.
-func (p *Provider) redirectCode(w http.ResponseWriter, r *http.Request, req *authorizationRequest, s *session) {
-	code := p.random.token()
-	p.store.putCode(code, &authorizationCode{
-		grant: &grant{
-			clientID: req.client.ClientID,
-			username: s.username,
-			scopes:   req.scopes,
-			nonce:    req.nonce,
-			authTime: s.authTime,
-			sid:      s.id,
-			life:     s.life,
-		},
-		redirectURI:   req.redirectURI,
-		codeChallenge: req.codeChallenge,
-	}, p.now())
+// grantAuthorization ends the authorization with what the response type asks for, for the user of the session.
+func (p *Provider) grantAuthorization(w http.ResponseWriter, r *http.Request, req *authorizationRequest, s *session) {
+	answer, e := p.authorizationAnswer(req, s)
+	if e != nil {
+		p.refuseAuthorization(w, r, req, e)
+		return
+	}
 	p.log.InfoContext(r.Context(), "authorization granted", "client_id", req.client.ClientID, "user", s.username, "scope", req.scopes.String())
-	p.redirectBack(w, r, req, url.Values{"code": {code}})
+	p.respond(w, r, req, answer)
 }
 
-// redirectError ends the authorization with an error.
-func (p *Provider) redirectError(w http.ResponseWriter, r *http.Request, req *authorizationRequest, e *oauthError) {
+// authorizationAnswer makes the code, the access token and the ID token, as far as they are asked for (Core 1.0 sections
+// 3.1.2.5, 3.2.2.5 and 3.3.2.5). All are shares in one grant.
+func (p *Provider) authorizationAnswer(req *authorizationRequest, s *session) (url.Values, *oauthError) {
+	g := &grant{
+		clientID: req.client.ClientID,
+		username: s.username,
+		scopes:   req.scopes,
+		nonce:    req.nonce,
+		authTime: s.authTime,
+		acr:      s.acr,
+		acrAsked: req.acr.asked,
+		claims:   req.claims,
+		sid:      s.id,
+		life:     s.life,
+	}
+	p.store.join(s, req.client.ClientID)
+	answer, parts := url.Values{}, idTokenParts{nonce: req.nonce}
+	if req.responseType.code {
+		parts.code = p.random.token()
+		p.store.putCode(parts.code, &authorizationCode{grant: g, redirectURI: req.redirectURI, codeChallenge: req.codeChallenge}, p.now())
+		answer.Set("code", parts.code)
+	}
+	if req.responseType.token {
+		var e *oauthError
+		if parts.accessToken, e = p.newAccessToken(req.client, g, g.scopes, nil, nil); e != nil {
+			return nil, e
+		}
+		answer.Set("access_token", parts.accessToken)
+		answer.Set("token_type", tokenTypeBearer)
+		answer.Set("expires_in", strconv.FormatInt(p.expiresIn(), 10))
+		answer.Set("scope", g.scopes.String())
+	}
+	if req.responseType.idToken {
+		if parts.code != "" {
+			parts.state = req.state // s_hash, as hybrid profiles ask for
+		}
+		token, e := p.newIDToken(req.client, g, g.scopes, parts)
+		if e != nil {
+			return nil, e
+		}
+		answer.Set("id_token", token)
+	}
+	return answer, nil
+}
+
+// refuseAuthorization ends the authorization with an error.
+func (p *Provider) refuseAuthorization(w http.ResponseWriter, r *http.Request, req *authorizationRequest, e *oauthError) {
 	p.log.InfoContext(r.Context(), "authorization refused", "client_id", req.client.ClientID, "error", e.code, "reason", e.description)
-	p.redirectBack(w, r, req, url.Values{"error": {e.code}, "error_description": {e.description}})
+	p.respond(w, r, req, url.Values{"error": {e.code}, "error_description": {e.description}})
 }
 
-// redirectBack adds state, as it came, and iss (RFC 9207), on success and on error.
-func (p *Provider) redirectBack(w http.ResponseWriter, r *http.Request, req *authorizationRequest, answer url.Values) {
+// respond adds state, as it came, and iss (RFC 9207), on success and on error.
+func (p *Provider) respond(w http.ResponseWriter, r *http.Request, req *authorizationRequest, answer url.Values) {
 	answer.Set("iss", p.cfg.Issuer)
 	if req.state != "" {
 		answer.Set("state", req.state)
 	}
-	redirect(w, r, addQuery(req.redirectURI, answer))
+	p.send(w, r, req, answer)
 }
 
 // redirect answers 302, or 303 after a POST, so that no browser repeats the body elsewhere (RFC 9700 section 4.12). The

@@ -20,6 +20,8 @@ const (
 // authorizationRequest is a request to /authorize whose client and redirect_uri are known to be good.
 type authorizationRequest struct {
 	client        *Client
+	responseType  responseType
+	responseMode  string
 	redirectURI   string
 	state         string
 	nonce         string
@@ -28,7 +30,9 @@ type authorizationRequest struct {
 	prompt        []string
 	maxAge        *time.Duration
 	loginHint     string
-	hintedSub     string // of the id_token_hint
+	hintedSub     string // of the id_token_hint or the claims parameter
+	claims        claimsRequest
+	acr           acrRequest
 }
 
 func (r *authorizationRequest) asks(prompt string) bool { return slices.Contains(r.prompt, prompt) }
@@ -48,7 +52,7 @@ func (p *Provider) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if e := p.readRequest(req, in); e != nil {
-		p.redirectError(w, r, req, e)
+		p.refuseAuthorization(w, r, req, e)
 		return
 	}
 	p.proceed(w, r, req)
@@ -76,19 +80,27 @@ func (p *Provider) identifyRequest(in params) (req *authorizationRequest, proble
 
 // readRequest reads the rest. A problem here is told to the client by a redirect.
 func (p *Provider) readRequest(req *authorizationRequest, in params) *oauthError {
-	if name := in.repeated("response_type", "response_mode", "scope", "state", "nonce", "prompt", "max_age", "login_hint",
-		"id_token_hint", "code_challenge", "code_challenge_method", "request", "request_uri", "registration"); name != "" {
+	if e := req.readResponse(in); e != nil {
+		return e
+	}
+	if name := in.repeated("scope", "state", "nonce", "prompt", "max_age", "login_hint", "id_token_hint", "code_challenge",
+		"code_challenge_method", "claims", "acr_values", "request", "request_uri", "registration"); name != "" {
 		return failure(errInvalidRequest, "%s is there more than once", name)
 	}
 	if e := checkUnsupported(in); e != nil {
 		return e
 	}
 	req.nonce, req.loginHint, req.codeChallenge = in.get("nonce"), in.get("login_hint"), in.get("code_challenge")
-	if e := checkChallenge(req.client, req.codeChallenge, in.get("code_challenge_method")); e != nil {
-		return e
+	if req.responseType.code {
+		if e := checkChallenge(req.client, req.codeChallenge, in.get("code_challenge_method")); e != nil {
+			return e
+		}
 	}
-	if req.scopes = parseScopes(in.get("scope")).supported(); len(req.scopes) == 0 {
+	if req.scopes = parseScopes(in.get("scope")).among(p.supportedScopes()); len(req.scopes) == 0 {
 		return failure(errInvalidScope, "scope is missing or holds no supported scope; ask for openid")
+	}
+	if e := req.checkIDToken(); e != nil {
+		return e
 	}
 	if e := req.readPrompt(in.get("prompt")); e != nil {
 		return e
@@ -96,7 +108,26 @@ func (p *Provider) readRequest(req *authorizationRequest, in params) *oauthError
 	if e := req.readMaxAge(in.get("max_age")); e != nil {
 		return e
 	}
-	return p.readIDTokenHint(req, in.get("id_token_hint"))
+	if e := p.readIDTokenHint(req, in.get("id_token_hint")); e != nil {
+		return e
+	}
+	if e := req.readClaims(in.get("claims")); e != nil {
+		return e
+	}
+	return p.readACR(req, in.get("acr_values"))
+}
+
+// checkIDToken is what an ID token through the browser needs (Core 1.0 sections 3.2.2.1 and 3.3.2.11).
+func (r *authorizationRequest) checkIDToken() *oauthError {
+	switch {
+	case !r.responseType.idToken:
+		return nil
+	case !r.scopes.has(scopeOpenID):
+		return failure(errInvalidRequest, "a response_type with id_token needs the scope openid")
+	case r.nonce == "":
+		return failure(errInvalidRequest, "a response_type with id_token needs a nonce")
+	}
+	return nil
 }
 
 func checkUnsupported(in params) *oauthError {
@@ -107,12 +138,6 @@ func checkUnsupported(in params) *oauthError {
 		return failure(errRequestURINotSupported, "the request_uri parameter is not supported")
 	case in.get("registration") != "":
 		return failure(errRegistrationNotSupported, "the registration parameter is not supported")
-	case in.get("response_type") == "":
-		return failure(errInvalidRequest, "response_type is missing")
-	case in.get("response_type") != "code":
-		return failure(errUnsupportedResponseType, "response_type must be code")
-	case in.get("response_mode") != "" && in.get("response_mode") != "query":
-		return failure(errInvalidRequest, "response_mode must be query")
 	}
 	return nil
 }

@@ -88,8 +88,9 @@ func TestAuthorize_ErrorsGoBackToTheClient(t *testing.T) {
 	}{
 		"RFC 6749 3.1.1: response_type is required":                  {[]string{"response_type", ""}, "invalid_request"},
 		"RFC 6749 4.1.2.1: response_type token is not supported":     {[]string{"response_type", "token"}, "unsupported_response_type"},
-		"RFC 6749 4.1.2.1: response_type id_token is not supported":  {[]string{"response_type", "code id_token"}, "unsupported_response_type"},
-		"response_mode fragment is not advertised":                   {[]string{"response_mode", "fragment"}, "invalid_request"},
+		"RFC 6749 4.1.2.1: response_type none is not supported":      {[]string{"response_type", "none"}, "unsupported_response_type"},
+		"RFC 6749 4.1.2.1: a response_type that says code twice":     {[]string{"response_type", "code code"}, "unsupported_response_type"},
+		"Multiple Response Types 2.1: an unknown response_mode":      {[]string{"response_mode", "web_message"}, "invalid_request"},
 		"RFC 6749 3.3: scope is needed":                              {[]string{"scope", ""}, "invalid_scope"},
 		"RFC 6749 3.3: no supported scope":                           {[]string{"scope", "made_up"}, "invalid_scope"},
 		"Core 6.1: request is refused with its own code":             {[]string{"request", "x.y.z"}, "request_not_supported"},

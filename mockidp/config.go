@@ -29,6 +29,15 @@ type Config struct {
 	AutoLogin string `yaml:"auto_login"`
 	// EnableTestMint serves POST /test/mint, which hands an ID token to anyone who asks. Test-only; off by default.
 	EnableTestMint bool `yaml:"enable_test_mint"`
+	// SigningAlgs are JWS algorithms to have keys for, besides RS256, ES256 and those the clients name: RS256, RS384, RS512,
+	// PS256, PS384, PS512, ES256, ES384, ES512, EdDSA.
+	SigningAlgs []jose.SignatureAlgorithm `yaml:"signing_algs"`
+	// Scopes are further scopes a client may ask for, besides those of OpenID Connect and groups. They stand for the
+	// clients' own APIs, and are all that a client may ask for itself (client_credentials).
+	Scopes []string `yaml:"scopes"`
+	// AuthenticationContexts are what acr_values may ask for; the first is what a login has when nothing is asked for.
+	// Empty means DefaultAuthenticationContexts.
+	AuthenticationContexts []AuthenticationContext `yaml:"authentication_contexts"`
 	// Lifetimes bound what the provider remembers.
 	Lifetimes Lifetimes `yaml:"lifetimes"`
 	// Clients may ask for tokens. Empty means DefaultClients.
@@ -61,8 +70,12 @@ type Client struct {
 	ApplicationType        string   `yaml:"application_type"`
 	RedirectURIs           []string `yaml:"redirect_uris"`
 	PostLogoutRedirectURIs []string `yaml:"post_logout_redirect_uris"`
-	// IDTokenSignedResponseAlg is RS256 (default) or ES256.
+	// ResponseTypes are those the client may ask for, such as "code id_token"; empty means code alone.
+	ResponseTypes []string `yaml:"response_types"`
+	// IDTokenSignedResponseAlg is RS256 (default) or any other of Config.SigningAlgs.
 	IDTokenSignedResponseAlg jose.SignatureAlgorithm `yaml:"id_token_signed_response_alg"`
+	// AccessTokenFormat is opaque (default) or jwt (RFC 9068).
+	AccessTokenFormat string `yaml:"access_token_format"`
 	// RequirePKCE refuses authorization requests without code_challenge. Unset: only a client without a secret must use
 	// PKCE (RFC 9700 section 2.1.1).
 	RequirePKCE *bool `yaml:"require_pkce"`
@@ -102,6 +115,7 @@ func DefaultClients() []Client {
 			"http://127.0.0.1/callback", "http://localhost/callback",
 		},
 		PostLogoutRedirectURIs: []string{"http://127.0.0.1/", "http://localhost/"},
+		ResponseTypes:          supportedResponseTypes(),
 	}}
 }
 
@@ -137,6 +151,9 @@ func (c Config) withDefaults() Config {
 	}
 	if len(c.Users) == 0 {
 		c.Users = DefaultUsers()
+	}
+	if len(c.AuthenticationContexts) == 0 {
+		c.AuthenticationContexts = DefaultAuthenticationContexts()
 	}
 	c.Lifetimes = c.Lifetimes.withDefaults()
 	clients := make([]Client, len(c.Clients))
@@ -176,6 +193,12 @@ func (c Client) withDefaults() Client {
 	if c.ApplicationType == "" {
 		c.ApplicationType = applicationWeb
 	}
+	if len(c.ResponseTypes) == 0 {
+		c.ResponseTypes = []string{"code"}
+	}
+	if c.AccessTokenFormat == "" {
+		c.AccessTokenFormat = accessTokenOpaque
+	}
 	if c.IDTokenSignedResponseAlg == "" {
 		c.IDTokenSignedResponseAlg = jose.RS256
 	}
@@ -187,6 +210,15 @@ func (c Client) withDefaults() Client {
 		c.IssueRefreshToken = refreshOffline
 	}
 	return c
+}
+
+// algorithmsInUse lists what the provider needs keys for. RS256 is always there (Discovery 1.0 section 3).
+func (c Config) algorithmsInUse() []jose.SignatureAlgorithm {
+	inUse := append([]jose.SignatureAlgorithm{jose.RS256, jose.ES256}, c.SigningAlgs...)
+	for _, client := range c.Clients {
+		inUse = append(inUse, client.IDTokenSignedResponseAlg)
+	}
+	return inUse
 }
 
 // public says whether the client cannot keep a secret (RFC 6749 section 2.1).

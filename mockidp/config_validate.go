@@ -11,8 +11,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/go-jose/go-jose/v4"
 )
 
 // Validate reports everything that is wrong with the configuration, in the words of the configuration file. Fields left
@@ -26,6 +24,21 @@ func (c Config) Validate() error {
 			errs = append(errs, fmt.Errorf("backchannel_urls[%d]: %w", i, err))
 		}
 	}
+	for i, alg := range c.SigningAlgs {
+		if _, ok := findAlgorithm(alg); !ok {
+			errs = append(errs, fmt.Errorf("signing_algs[%d]: %q must be one of %s", i, alg, joined(algorithmNames())))
+		}
+	}
+	for i, scope := range c.Scopes {
+		if !validScope(scope) || slices.Contains(userScopes(), scope) {
+			errs = append(errs, fmt.Errorf("scopes[%d]: %q must be a new word of printable ASCII (RFC 6749 section 3.3)", i, scope))
+		}
+	}
+	for i, ac := range c.AuthenticationContexts {
+		if ac.ACR == "" || strings.ContainsAny(ac.ACR, " \t\r\n") {
+			errs = append(errs, fmt.Errorf("authentication_contexts[%d]: acr %q must be a word", i, ac.ACR))
+		}
+	}
 	errs = append(errs, c.Lifetimes.validate())
 	users := newDirectory(c.Clients, c.Users)
 	errs = append(errs, validateUsers(c.Users), validateClients(c.Clients, users))
@@ -33,6 +46,20 @@ func (c Config) Validate() error {
 		errs = append(errs, fmt.Errorf("auto_login: %q is not one of the users", c.AutoLogin))
 	}
 	return errors.Join(errs...)
+}
+
+// joined lists names for a message.
+func joined[S ~string](names []S) string {
+	list := make([]string, len(names))
+	for i, name := range names {
+		list[i] = string(name)
+	}
+	return strings.Join(list, ", ")
+}
+
+// validScope keeps to RFC 6749 section 3.3.
+func validScope(scope string) bool {
+	return scope != "" && printableASCII(scope) && !strings.ContainsAny(scope, ` "\`)
 }
 
 func validateIssuer(issuer string) error {
@@ -111,7 +138,15 @@ func validateClients(clients []Client, users *directory) error {
 			fail("client_secret is given, but token_endpoint_auth_method is none")
 		}
 		oneOf("application_type", c.ApplicationType, applicationWeb, applicationNative)
-		oneOf("id_token_signed_response_alg", string(c.IDTokenSignedResponseAlg), string(jose.RS256), string(jose.ES256))
+		if _, ok := findAlgorithm(c.IDTokenSignedResponseAlg); !ok {
+			fail("id_token_signed_response_alg: %q must be one of %s", c.IDTokenSignedResponseAlg, joined(algorithmNames()))
+		}
+		oneOf("access_token_format", c.AccessTokenFormat, accessTokenOpaque, accessTokenJWT)
+		for j, name := range c.ResponseTypes {
+			if _, ok := parseResponseType(name); !ok {
+				fail("response_types[%d]: %q must be one of: %s", j, name, joined(supportedResponseTypes()))
+			}
+		}
 		oneOf("issue_refresh_token", c.IssueRefreshToken, refreshOffline, refreshAlways, refreshNever)
 		if c.AutoLogin != "" && users.findUser(c.AutoLogin) == nil {
 			fail("auto_login: %q is not one of the users", c.AutoLogin)
@@ -151,7 +186,7 @@ func validateRedirectURI(uri string) error {
 
 // protocolClaims are set by the protocol, so a user cannot carry them.
 func protocolClaims() []string {
-	return []string{"iss", "sub", "aud", "exp", "iat", "nbf", "nonce", "at_hash", "c_hash", "auth_time", "azp", "sid"}
+	return []string{"iss", "sub", "aud", "exp", "iat", "nbf", "nonce", "at_hash", "c_hash", "s_hash", "auth_time", "azp", "sid"}
 }
 
 func validateUsers(users []User) error {

@@ -27,7 +27,7 @@ const (
 // no effects.
 func (p *Provider) decide(req *authorizationRequest, current *session, now time.Time) decision {
 	usable := current != nil && p.directory.findUser(current.username) != nil &&
-		!req.expired(current, now) && p.fitsHints(req, current)
+		!req.expired(current, now) && !req.needsStepUp(current) && p.fitsHints(req, current)
 	interact := req.asks(promptLogin) || req.asks(promptConsent) || req.asks(promptSelectAccount)
 	switch {
 	case usable && !interact:
@@ -63,7 +63,7 @@ func (p *Provider) decideWhoToAsk(req *authorizationRequest) decision {
 // checkHintedUser refuses a user who is not the one of the id_token_hint (Core 1.0 section 3.1.2.1).
 func (r *authorizationRequest) checkHintedUser(user *User) *oauthError {
 	if r.hintedSub != "" && user.Sub != r.hintedSub {
-		return failure(errLoginRequired, "the user who signed in is not the one of the id_token_hint")
+		return failure(errLoginRequired, "the user who signed in is not the one the request names by id_token_hint or claims")
 	}
 	return nil
 }
@@ -95,11 +95,11 @@ func (p *Provider) proceed(w http.ResponseWriter, r *http.Request, req *authoriz
 	current := p.currentSession(r)
 	switch d := p.decide(req, current, p.now()); d.kind {
 	case decideUseSession:
-		p.redirectCode(w, r, req, current)
+		p.grantAuthorization(w, r, req, current)
 	case decideLogin:
-		p.redirectCode(w, r, req, p.signIn(w, r, d.user))
+		p.grantAuthorization(w, r, req, p.signIn(w, r, d.user, p.acrFor(req)))
 	case decideError:
-		p.redirectError(w, r, req, d.err)
+		p.refuseAuthorization(w, r, req, d.err)
 	case decideAsk:
 		p.askForLogin(w, r, req)
 	}

@@ -30,6 +30,7 @@ type metadata struct {
 	Claims                []string                  `json:"claims_supported"`
 	CodeChallengeMethods  []string                  `json:"code_challenge_methods_supported"`
 	PromptValues          []string                  `json:"prompt_values_supported"`
+	ACRValues             []string                  `json:"acr_values_supported"`
 	ResponseIss           bool                      `json:"authorization_response_iss_parameter_supported"`
 	ClaimsParameter       bool                      `json:"claims_parameter_supported"`
 	RequestParameter      bool                      `json:"request_parameter_supported"`
@@ -44,28 +45,30 @@ func (p *Provider) metadata(requestHost string) metadata {
 		UserinfoEndpoint:      p.urls.back(requestHost, pathUserinfo),
 		JWKSURI:               p.urls.back(requestHost, pathJWKS),
 		EndSessionEndpoint:    p.urls.front(pathEndSession),
-		Scopes:                supportedScopes(),
-		ResponseTypes:         []string{"code"},
-		ResponseModes:         []string{"query"},
-		GrantTypes:            []string{grantTypeCode, grantTypeRefresh},
+		Scopes:                p.supportedScopes(),
+		ResponseTypes:         supportedResponseTypes(),
+		ResponseModes:         supportedResponseModes(),
+		GrantTypes:            supportedGrantTypes(),
 		SubjectTypes:          []string{"public"},
 		IDTokenAlgs:           p.keys.algorithms(),
 		TokenAuthMethods:      []string{authMethodBasic, authMethodPost, authMethodNone},
 		Claims:                p.claimsSupported(),
 		CodeChallengeMethods:  []string{challengeS256},
 		PromptValues:          []string{promptNone, promptLogin, promptConsent, promptSelectAccount},
+		ACRValues:             p.acrValues(),
 		ResponseIss:           true,
+		ClaimsParameter:       true,
 	}
 }
 
 // claimsSupported names the protocol's claims and those that some user has.
 func (p *Provider) claimsSupported() []string {
 	names := map[string]bool{}
-	for _, name := range []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "sid"} {
+	for _, name := range []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "c_hash", "s_hash", "acr", "amr", "sid"} {
 		names[name] = true
 	}
 	for i := range p.directory.users {
-		for name := range p.directory.users[i].claims(supportedScopes()) {
+		for name := range p.directory.users[i].claims(userScopes()) {
 			names[name] = true
 		}
 	}

@@ -67,6 +67,9 @@ func FuzzAuthorize(f *testing.F) {
 	f.Add(authParams("redirect_uri", "https://evil.example").Encode())
 	f.Add(authParams("client_id", "cli", "redirect_uri", "http://127.0.0.1:5/callback").Encode())
 	f.Add(authParams("prompt", "none login", "max_age", "-1", "id_token_hint", "a.b.c").Encode())
+	f.Add(authParams("client_id", "hybrid", "response_type", "code id_token token").Encode())
+	f.Add(authParams("response_mode", "form_post", "acr_values", "2 x").Encode())
+	f.Add(authParams("claims", `{"userinfo":{"email":null},"id_token":{"acr":{"essential":true,"values":["2",3]},"sub":{"value":"x"}}}`).Encode())
 	f.Add("client_id=app&client_id=app&%zz;")
 	s := newIDP(f, autoLogin("alice"), quiet())
 	f.Fuzz(func(t *testing.T, query string) {
@@ -87,7 +90,14 @@ func FuzzAuthorize(f *testing.F) {
 			if u.User != nil || (!loopback && u.Host != "app.example" && u.Host != "other.example" && u.Host != "spa.example" && u.Host != "cli.example") {
 				t.Fatalf("redirected to %q", location)
 			}
-			if u.Query().Get("iss") != issuer || u.Query().Has("code") == u.Query().Has("error") {
+			answer := u.Query()
+			if u.Fragment != "" {
+				if answer, err = url.ParseQuery(u.EscapedFragment()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			tokens := answer.Has("code") || answer.Has("id_token")
+			if answer.Get("iss") != issuer || tokens == answer.Has("error") {
 				t.Fatalf("answer %q", location)
 			}
 		default:

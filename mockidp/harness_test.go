@@ -84,6 +84,7 @@ func testConfig() mockidp.Config {
 			{ClientID: "never", ClientSecret: "s3cret", IssueRefreshToken: "never", RedirectURIs: []string{callback}},
 			{ClientID: "basic-only", ClientSecret: "s3cret", TokenEndpointAuthMethod: "client_secret_basic", RedirectURIs: []string{callback}},
 			{ClientID: "post-only", ClientSecret: "s3cret", TokenEndpointAuthMethod: "client_secret_post", RedirectURIs: []string{callback}},
+			{ClientID: "hybrid", ClientSecret: "s3cret", RedirectURIs: []string{callback}, ResponseTypes: []string{"code", "id_token", "id_token token", "code id_token", "code token", "token id_token code"}},
 			{ClientID: "odd:client/é", ClientSecret: "p:+%/ é&=", RedirectURIs: []string{callback}},
 		},
 		Users: []mockidp.User{
@@ -398,7 +399,7 @@ func (s *idp) claims(token string) (jose.Header, map[string]any) {
 	if err := json.Unmarshal([]byte(s.get(issuer+"/jwks").body), &set); err != nil {
 		s.t.Fatal(err)
 	}
-	parsed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
+	parsed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512, jose.ES256, jose.ES384, jose.ES512, jose.EdDSA})
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -4,127 +4,135 @@ package mockidp
 
 import (
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/go-jose/go-jose/v4"
 )
 
+// typJWT is the typ of ID tokens and signed userinfo.
+const typJWT = "JWT"
+
 // keySet holds the signing keys. The first of an algorithm signs, all verify and are published.
 type keySet struct {
-	keys []jose.JSONWebKey // private
+	mu   sync.RWMutex
+	keys []jose.JSONWebKey // private; the slice is replaced, never changed
 }
 
-func newKeySet(given []SigningKey) (*keySet, error) {
-	set := &keySet{}
-	for i, k := range given {
-		if err := k.check(); err != nil {
-			return nil, fmt.Errorf("key %d: %w", i, err)
-		}
-		if err := set.add(k); err != nil {
-			return nil, fmt.Errorf("key %d: %w", i, err)
-		}
+// newKeySet takes the given keys, and makes one for each algorithm that is needed and has none.
+func newKeySet(given []SigningKey, needed []jose.SignatureAlgorithm) (*keySet, error) {
+	keys, err := publishable(nil, given)
+	if err != nil {
+		return nil, err
 	}
-	for alg, generate := range map[jose.SignatureAlgorithm]func() (crypto.Signer, error){jose.RS256: generateRSA, jose.ES256: generateP256} {
-		if set.has(alg) {
+	for _, alg := range needed {
+		if signerOf(keys, alg) != nil {
 			continue
 		}
-		key, err := generate()
+		generated, err := generateKey(alg)
 		if err != nil {
-			return nil, fmt.Errorf("generating a key for %s: %w", alg, err)
+			return nil, err
 		}
-		if err := set.add(SigningKey{Algorithm: alg, Key: key}); err != nil {
+		if keys, err = publishable(keys, []SigningKey{generated}); err != nil {
 			return nil, err
 		}
 	}
-	return set, nil
+	return &keySet{keys: keys}, nil
 }
 
-func generateRSA() (crypto.Signer, error) { return rsa.GenerateKey(rand.Reader, 2048) }
+func generateKey(alg jose.SignatureAlgorithm) (SigningKey, error) {
+	known, ok := findAlgorithm(alg)
+	if !ok {
+		return SigningKey{}, fmt.Errorf("there is no signing algorithm %q", alg)
+	}
+	key, err := known.generate()
+	if err != nil {
+		return SigningKey{}, fmt.Errorf("generating a key for %s: %w", alg, err)
+	}
+	return SigningKey{Algorithm: alg, Key: key}, nil
+}
 
-func generateP256() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
-
-// check keeps to RFC 7518 sections 3.3 and 3.4.
+// check keeps to RFC 7518 sections 3.3 to 3.5 and RFC 8037.
 func (k SigningKey) check() error {
-	switch key := k.Key.(type) {
-	case *rsa.PrivateKey:
-		if k.Algorithm == jose.RS256 && key.N.BitLen() >= 2048 {
-			return nil
-		}
-	case *ecdsa.PrivateKey:
-		if k.Algorithm == jose.ES256 && key.Curve == elliptic.P256() {
-			return nil
-		}
+	if known, ok := findAlgorithm(k.Algorithm); ok && known.fits(k.Key) {
+		return nil
 	}
-	return fmt.Errorf("a %T does not serve for %q: give RS256 with an RSA key of 2048 bits or more, or ES256 with a P-256 key", k.Key, k.Algorithm)
+	return fmt.Errorf("a %T does not serve for %q: RS and PS take an RSA key of 2048 bits or more, ES256 P-256, ES384 P-384, ES512 P-521, EdDSA Ed25519", k.Key, k.Algorithm)
 }
 
-func (s *keySet) add(k SigningKey) error {
-	jwk := jose.JSONWebKey{Key: k.Key, KeyID: k.ID, Algorithm: string(k.Algorithm), Use: "sig"}
-	if jwk.KeyID == "" {
-		thumbprint, err := jwk.Thumbprint(crypto.SHA256)
-		if err != nil {
-			return fmt.Errorf("computing the kid: %w", err)
+// publishable appends the added keys, each under a kid of its own, to the keys there are.
+func publishable(keys []jose.JSONWebKey, added []SigningKey) ([]jose.JSONWebKey, error) {
+	for i, k := range added {
+		if err := k.check(); err != nil {
+			return nil, fmt.Errorf("key %d: %w", i, err)
 		}
-		jwk.KeyID = base64.RawURLEncoding.EncodeToString(thumbprint)
+		jwk := jose.JSONWebKey{Key: k.Key, KeyID: k.ID, Algorithm: string(k.Algorithm), Use: "sig"}
+		if jwk.KeyID == "" {
+			thumbprint, err := jwk.Thumbprint(crypto.SHA256)
+			if err != nil {
+				return nil, fmt.Errorf("key %d: computing the kid: %w", i, err)
+			}
+			jwk.KeyID = base64.RawURLEncoding.EncodeToString(thumbprint)
+		}
+		if slices.ContainsFunc(keys, func(other jose.JSONWebKey) bool { return other.KeyID == jwk.KeyID }) {
+			return nil, fmt.Errorf("key %d: kid %q is used twice", i, jwk.KeyID)
+		}
+		keys = append(keys, jwk)
 	}
-	if s.byID(jwk.KeyID) != nil {
-		return fmt.Errorf("kid %q is used twice", jwk.KeyID)
+	return keys, nil
+}
+
+// signerOf returns the key that signs with an algorithm, or nil.
+func signerOf(keys []jose.JSONWebKey, alg jose.SignatureAlgorithm) *jose.JSONWebKey {
+	for i := range keys {
+		if keys[i].Algorithm == string(alg) {
+			return &keys[i]
+		}
 	}
-	s.keys = append(s.keys, jwk)
 	return nil
 }
 
-func (s *keySet) has(alg jose.SignatureAlgorithm) bool {
-	return slices.ContainsFunc(s.keys, func(k jose.JSONWebKey) bool { return k.Algorithm == string(alg) })
-}
-
-func (s *keySet) byID(kid string) *jose.JSONWebKey {
-	for i := range s.keys {
-		if s.keys[i].KeyID == kid {
-			return &s.keys[i]
-		}
-	}
-	return nil
+// current returns the keys as they are now.
+func (s *keySet) current() []jose.JSONWebKey {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.keys
 }
 
 // algorithms lists what can be signed, RS256 first.
 func (s *keySet) algorithms() []jose.SignatureAlgorithm {
-	return []jose.SignatureAlgorithm{jose.RS256, jose.ES256}
+	keys := s.current()
+	return slices.DeleteFunc(algorithmNames(), func(alg jose.SignatureAlgorithm) bool { return signerOf(keys, alg) == nil })
 }
 
 // public is the JWKS: public members only.
 func (s *keySet) public() jose.JSONWebKeySet {
 	var set jose.JSONWebKeySet
-	for _, k := range s.keys {
+	for _, k := range s.current() {
 		set.Keys = append(set.Keys, k.Public())
 	}
 	return set
 }
 
 // sign makes a compact JWS with kid and typ in its header.
-func (s *keySet) sign(alg jose.SignatureAlgorithm, claims map[string]any) (string, error) {
-	for _, k := range s.keys {
-		if k.Algorithm == string(alg) {
-			return signWith(k, alg, claims)
-		}
+func (s *keySet) sign(alg jose.SignatureAlgorithm, typ string, claims map[string]any) (string, error) {
+	key := signerOf(s.current(), alg)
+	if key == nil {
+		return "", fmt.Errorf("there is no %s key", alg)
 	}
-	return "", fmt.Errorf("there is no %s key", alg)
+	return signWith(*key, alg, typ, claims)
 }
 
-func signWith(key jose.JSONWebKey, alg jose.SignatureAlgorithm, claims map[string]any) (string, error) {
+func signWith(key jose.JSONWebKey, alg jose.SignatureAlgorithm, typ string, claims map[string]any) (string, error) {
 	payload, err := json.Marshal(claims)
 	if err != nil {
 		return "", fmt.Errorf("writing the claims: %w", err)
 	}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: key}, (&jose.SignerOptions{}).WithType("JWT"))
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: key}, (&jose.SignerOptions{}).WithType(jose.ContentType(typ)))
 	if err != nil {
 		return "", fmt.Errorf("preparing the %s signature: %w", alg, err)
 	}
@@ -141,11 +149,13 @@ func (s *keySet) verify(token string) (map[string]any, error) {
 	if err != nil {
 		return nil, errors.New("not a signed token")
 	}
-	key := s.byID(parsed.Signatures[0].Header.KeyID)
-	if key == nil || key.Algorithm != parsed.Signatures[0].Header.Algorithm {
+	header := parsed.Signatures[0].Header
+	keys := s.current()
+	i := slices.IndexFunc(keys, func(k jose.JSONWebKey) bool { return k.KeyID == header.KeyID && k.Algorithm == header.Algorithm })
+	if i < 0 {
 		return nil, errors.New("not signed by a key of this provider")
 	}
-	payload, err := parsed.Verify(key.Public())
+	payload, err := parsed.Verify(keys[i].Public())
 	if err != nil {
 		return nil, errors.New("the signature does not fit")
 	}

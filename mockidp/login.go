@@ -64,14 +64,14 @@ func (p *Provider) serveLogin(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if refused {
-		p.redirectError(w, r, waiting.request, failure(errAccessDenied, "the user refused"))
+		p.refuseAuthorization(w, r, waiting.request, failure(errAccessDenied, "the user refused"))
 		return
 	}
 	if e := waiting.request.checkHintedUser(user); e != nil {
-		p.redirectError(w, r, waiting.request, e)
+		p.refuseAuthorization(w, r, waiting.request, e)
 		return
 	}
-	p.redirectCode(w, r, waiting.request, p.signIn(w, r, user))
+	p.grantAuthorization(w, r, waiting.request, p.signIn(w, r, user, p.acrFor(waiting.request)))
 }
 
 func (p *Provider) writeLoginOver(w http.ResponseWriter) {

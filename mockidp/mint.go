@@ -66,11 +66,11 @@ func (p *Provider) MintIDToken(user, clientID string, edits ...ClaimsEdit) (stri
 		return "", fmt.Errorf("minting an ID token: there is no user %q", user)
 	}
 	now := p.now()
-	claims := p.idTokenClaims(client, u, supportedScopes(), now, now)
+	claims := p.idTokenClaims(client, u, userScopes(), nil, now, now)
 	for _, edit := range edits {
 		edit(claims)
 	}
-	token, err := p.keys.sign(client.IDTokenSignedResponseAlg, claims)
+	token, err := p.keys.sign(client.IDTokenSignedResponseAlg, typJWT, claims)
 	if err != nil {
 		return "", fmt.Errorf("minting an ID token: %w", err)
 	}

@@ -19,6 +19,8 @@ const (
 	errInsufficientScope        = "insufficient_scope"
 	errUnsupportedGrantType     = "unsupported_grant_type"
 	errUnsupportedResponseType  = "unsupported_response_type"
+	errUnauthorizedClient       = "unauthorized_client"
+	errUnmetAuthentication      = "unmet_authentication_requirements" // OpenID Connect Core Error Code UNMET_AUTHENTICATION_REQUIREMENTS
 	errAccessDenied             = "access_denied"
 	errServerError              = "server_error"
 	errLoginRequired            = "login_required"

@@ -33,18 +33,22 @@ func WithLogger(l *slog.Logger) Option { return func(p *Provider) { p.log = l } 
 
 // WithRand sets the source of codes, tokens and identifiers, for tests that need to repeat them. A read that fails ends
 // the request with a panic. Keys and signatures use crypto/rand whatever is given here. Default: crypto/rand.
-func WithRand(r io.Reader) Option { return func(p *Provider) { p.random = &randomSource{reader: r} } }
+func WithRand(r io.Reader) Option {
+	shared := &randomSource{reader: r}
+	return func(p *Provider) { p.random = shared }
+}
 
 // SigningKey is a private key of the provider. The first key of an algorithm signs; all are published in the JWKS.
 type SigningKey struct {
 	// ID is the kid; empty means the key's RFC 7638 thumbprint.
 	ID string
-	// Algorithm is RS256 with an *rsa.PrivateKey of at least 2048 bits, or ES256 with an *ecdsa.PrivateKey on P-256.
+	// Algorithm is RS256, RS384, RS512, PS256, PS384 or PS512 with an *rsa.PrivateKey of at least 2048 bits; ES256, ES384 or
+	// ES512 with an *ecdsa.PrivateKey on P-256, P-384 or P-521; or EdDSA with an ed25519.PrivateKey.
 	Algorithm jose.SignatureAlgorithm
 	Key       crypto.Signer
 }
 
-// WithSigningKeys sets the keys. Where none is given for an algorithm, New generates one.
+// WithSigningKeys sets the keys. Where none is given for an algorithm in use (Config.SigningAlgs), New generates one.
 func WithSigningKeys(keys ...SigningKey) Option {
 	return func(p *Provider) { p.givenKeys = append(p.givenKeys, keys...) }
 }

@@ -12,10 +12,11 @@ import (
 	"net/http"
 )
 
-//go:embed pages/*.html pages/style.css
+//go:embed pages
 var pageFiles embed.FS
 
-// pages renders what people see. A page loads nothing: its one style sheet is inline and named in the policy by its hash.
+// pages renders what people see. A page loads nothing: its one style sheet and its script, if it has one, are inline and
+// named in the policy by their hashes.
 type pages struct {
 	templates *template.Template
 	policy    string
@@ -26,21 +27,46 @@ func newPages() (*pages, error) {
 	if err != nil {
 		return nil, err
 	}
-	functions := template.FuncMap{"style": func() template.CSS { return template.CSS(style) }}
+	functions := template.FuncMap{
+		"style": func() template.CSS { return template.CSS(style) },
+		"script": func(name string) (template.JS, error) {
+			script, err := pageFiles.ReadFile("pages/" + name)
+			return template.JS(script), err
+		},
+	}
 	templates, err := template.New("pages").Funcs(functions).ParseFS(pageFiles, "pages/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("reading the templates: %w", err)
 	}
-	hash := sha256.Sum256(style)
 	// form-action is not set on purpose: browsers apply it to the whole chain of redirects after a form, which ends at
 	// the relying party and wherever that leads.
-	policy := fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; base-uri 'none'; frame-ancestors 'none'",
-		base64.StdEncoding.EncodeToString(hash[:]))
+	policy := fmt.Sprintf("default-src 'none'; style-src %s; base-uri 'none'; frame-ancestors 'none'", hashSource(style))
 	return &pages{templates: templates, policy: policy}, nil
 }
 
-// write renders a page. Headers that protect it against framing and keeping go with it (RFC 9700 section 4.16).
+// hashSource names an inline style sheet or script in a policy.
+func hashSource(content []byte) string {
+	hash := sha256.Sum256(content)
+	return "'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) + "'"
+}
+
+// write renders a page without a script.
 func (p *pages) write(w http.ResponseWriter, status int, name string, data any) {
+	p.render(w, status, name, p.policy, data)
+}
+
+// writeScripted renders a page with one script of pages/. directives are added to the policy.
+func (p *pages) writeScripted(w http.ResponseWriter, name, script, directives string, data any) {
+	content, err := pageFiles.ReadFile("pages/" + script)
+	if err != nil {
+		http.Error(w, "the page could not be rendered", http.StatusInternalServerError)
+		return
+	}
+	p.render(w, http.StatusOK, name, p.policy+"; script-src "+hashSource(content)+directives, data)
+}
+
+// render writes the headers that protect a page against framing and keeping with it (RFC 9700 section 4.16).
+func (p *pages) render(w http.ResponseWriter, status int, name, policy string, data any) {
 	var body bytes.Buffer
 	if err := p.templates.ExecuteTemplate(&body, name, data); err != nil {
 		http.Error(w, "the page could not be rendered", http.StatusInternalServerError)
@@ -49,7 +75,7 @@ func (p *pages) write(w http.ResponseWriter, status int, name string, data any) 
 	noStore(w)
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", p.policy)
+	h.Set("Content-Security-Policy", policy)
 	h.Set("X-Frame-Options", "DENY")
 	w.WriteHeader(status)
 	_, _ = w.Write(body.Bytes())

@@ -42,7 +42,7 @@ func New(cfg Config, opts ...Option) (*Provider, error) {
 		opt(p)
 	}
 	var err error
-	if p.keys, err = newKeySet(p.givenKeys); err != nil {
+	if p.keys, err = newKeySet(p.givenKeys, cfg.algorithmsInUse()); err != nil {
 		return nil, fmt.Errorf("mockidp signing keys: %w", err)
 	}
 	if p.pages, err = newPages(); err != nil {

@@ -18,10 +18,13 @@ const (
 	scopeOfflineAccess = "offline_access"
 )
 
-// supportedScopes are the ones a client is granted when it asks; others are ignored (Core 1.0 section 3.1.2.1).
-func supportedScopes() []string {
+// userScopes are those that are about a user.
+func userScopes() []string {
 	return []string{scopeOpenID, scopeProfile, scopeEmail, scopeAddress, scopePhone, scopeGroups, scopeOfflineAccess}
 }
+
+// supportedScopes are the ones a client is granted when it asks; others are ignored (Core 1.0 section 3.1.2.1).
+func (p *Provider) supportedScopes() []string { return append(userScopes(), p.cfg.Scopes...) }
 
 // scopes is a set in the order it was asked for.
 type scopes []string
@@ -40,9 +43,8 @@ func (s scopes) has(name string) bool { return slices.Contains(s, name) }
 
 func (s scopes) String() string { return strings.Join(s, " ") }
 
-// supported drops what the provider does not know.
-func (s scopes) supported() scopes {
-	known := supportedScopes()
+// among drops what is not known.
+func (s scopes) among(known []string) scopes {
 	return slices.DeleteFunc(slices.Clone(s), func(name string) bool { return !slices.Contains(known, name) })
 }
 
@@ -71,8 +73,8 @@ func scopeOfClaim() map[string]string {
 	return byClaim
 }
 
-// claims returns what the user's profile says, as far as the scopes release it; never sub.
-func (u *User) claims(granted scopes) map[string]any {
+// claims returns what the user's profile says, as far as the scopes release it or it is asked for by name; never sub.
+func (u *User) claims(granted scopes, asked ...string) map[string]any {
 	all := map[string]any{"preferred_username": u.PreferredUsername}
 	if u.Name != "" {
 		all["name"] = u.Name
@@ -90,7 +92,7 @@ func (u *User) claims(granted scopes) map[string]any {
 	needed := scopeOfClaim()
 	maps.DeleteFunc(all, func(name string, value any) bool {
 		scope, restricted := needed[name]
-		return value == nil || (restricted && !granted.has(scope))
+		return value == nil || (restricted && !granted.has(scope) && !slices.Contains(asked, name))
 	})
 	return all
 }

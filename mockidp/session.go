@@ -15,9 +15,9 @@ func (p *Provider) currentSession(r *http.Request) *session {
 }
 
 // signIn starts a session for the user, in place of the browser's old one, and sets its cookie.
-func (p *Provider) signIn(w http.ResponseWriter, r *http.Request, user *User) *session {
+func (p *Provider) signIn(w http.ResponseWriter, r *http.Request, user *User, acr string) *session {
 	cookie := p.random.token()
-	s := p.store.login(cookieValue(r, sessionCookie), cookie, p.random.token(), user.Username, p.now())
+	s := p.store.login(cookieValue(r, sessionCookie), cookie, p.random.token(), user.Username, acr, p.now())
 	p.setCookie(w, sessionCookie, cookie)
 	p.log.InfoContext(r.Context(), "signed in", "user", user.Username)
 	return s

@@ -41,11 +41,15 @@ type session struct {
 	id       string // sid, published in ID tokens; not the cookie's value
 	username string
 	authTime time.Time
+	acr      string
 	life     *lifeline
 }
 
 // lifeline ties grants to the session they were made in, across new logins of the same user.
-type lifeline struct{ ended bool }
+type lifeline struct {
+	ended   bool
+	clients map[string]bool // by client_id: who took part in the session
+}
 
 // grant is what a user has allowed a client: one login at one client. Codes and tokens are shares in it; revoking it kills
 // them all.
@@ -55,6 +59,9 @@ type grant struct {
 	scopes   scopes
 	nonce    string
 	authTime time.Time
+	acr      string
+	acrAsked bool // acr and amr belong into the ID token
+	claims   claimsRequest
 	sid      string
 	life     *lifeline
 	revoked  bool
@@ -69,8 +76,13 @@ type authorizationCode struct {
 }
 
 type accessToken struct {
-	grant  *grant
-	scopes scopes
+	grant    *grant
+	scopes   scopes
+	audience []string       // empty: the issuer
+	actor    map[string]any // act of RFC 8693 section 4.1, or nil
+	issued   time.Time
+	expires  time.Time
+	revoked  bool
 }
 
 type refreshToken struct {
@@ -128,10 +140,10 @@ func (s *store) takeTransaction(id string, browser key, now time.Time) *transact
 
 // login replaces the session under oldCookie, if there is one, by a new one under newCookie: the cookie's value changes at
 // every login (session fixation). The same user keeps the sid; another user ends the old session.
-func (s *store) login(oldCookie, newCookie, newID, username string, now time.Time) *session {
+func (s *store) login(oldCookie, newCookie, newID, username, acr string, now time.Time) *session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	made := &session{id: newID, username: username, authTime: now, life: &lifeline{}}
+	made := &session{id: newID, username: username, authTime: now, acr: acr, life: &lifeline{clients: map[string]bool{}}}
 	if old, ok := s.sessions.get(oldCookie, now); ok {
 		if old.username == username {
 			made.id, made.life = old.id, old.life
@@ -142,6 +154,13 @@ func (s *store) login(oldCookie, newCookie, newID, username string, now time.Tim
 	}
 	s.sessions.put(newCookie, made, now)
 	return made
+}
+
+// join notes that a client takes part in a session.
+func (s *store) join(v *session, clientID string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v.life.clients[clientID] = true
 }
 
 // session returns nil if there is none.
@@ -204,7 +223,7 @@ func (s *store) accessToken(token string, now time.Time) *accessToken {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a, ok := s.accessTokens.get(token, now)
-	if !ok || !a.grant.alive() {
+	if !ok || a.revoked || !a.grant.alive() {
 		return nil
 	}
 	return a

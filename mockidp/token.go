@@ -5,12 +5,6 @@ package mockidp
 import (
 	"errors"
 	"net/http"
-	"time"
-)
-
-const (
-	grantTypeCode    = "authorization_code"
-	grantTypeRefresh = "refresh_token"
 )
 
 // tokenResponse is RFC 6749 section 5.1 and Core 1.0 section 3.1.3.3.
@@ -69,36 +63,22 @@ func (p *Provider) exchange(r *http.Request, in params) (*Client, *tokenResponse
 // issue makes the tokens for a grant. The access token has the given scopes; nonce goes into the ID token, but not when it
 // is refreshed (Core 1.0 section 12.2).
 func (p *Provider) issue(client *Client, g *grant, granted scopes, nonce string, withRefresh bool) (*tokenResponse, *oauthError) {
-	now := p.now()
-	user := p.directory.findUser(g.username)
-	if user == nil {
+	if p.directory.findUser(g.username) == nil {
 		return nil, failure(errInvalidGrant, "the user is no longer there")
 	}
-	access := p.random.token()
-	p.store.putAccessToken(access, &accessToken{grant: g, scopes: granted}, now)
-	response := &tokenResponse{
-		AccessToken: access,
-		TokenType:   "Bearer",
-		ExpiresIn:   int64(p.cfg.Lifetimes.AccessToken / time.Second),
-		Scope:       granted.String(),
+	access, e := p.newAccessToken(client, g, granted, nil, nil)
+	if e != nil {
+		return nil, e
 	}
+	response := &tokenResponse{AccessToken: access, TokenType: tokenTypeBearer, ExpiresIn: p.expiresIn(), Scope: granted.String()}
 	if withRefresh {
 		response.RefreshToken = p.random.token()
-		p.store.putRefreshToken(response.RefreshToken, g, now)
+		p.store.putRefreshToken(response.RefreshToken, g, p.now())
 	}
 	if granted.has(scopeOpenID) {
-		claims := p.idTokenClaims(client, user, granted, g.authTime, now)
-		claims["sid"] = g.sid
-		claims["at_hash"] = atHash(access)
-		if nonce != "" {
-			claims["nonce"] = nonce
-		}
-		var err error
-		if response.IDToken, err = p.keys.sign(client.IDTokenSignedResponseAlg, claims); err != nil {
-			return nil, failure(errServerError, "the ID token could not be signed")
-		}
+		response.IDToken, e = p.newIDToken(client, g, granted, idTokenParts{nonce: nonce, accessToken: access})
 	}
-	return response, nil
+	return response, e
 }
 
 // asOAuthError turns an error of the store into the one the protocol has for it.

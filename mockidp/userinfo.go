@@ -34,7 +34,7 @@ func (p *Provider) serveUserinfo(w http.ResponseWriter, r *http.Request) {
 		writeBearerError(w, failure(errInvalidToken, "the user is no longer there"))
 		return
 	}
-	claims := user.claims(access.scopes)
+	claims := user.claims(access.scopes, namesIn(access.grant.claims.userinfo)...)
 	claims["sub"] = user.Sub
 	writeJSON(w, http.StatusOK, claims)
 }

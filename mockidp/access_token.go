@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mockidp
+
+import (
+	"maps"
+	"time"
+)
+
+const (
+	tokenTypeBearer = "Bearer"
+	typAccessToken  = "at+jwt" // RFC 9068 section 2.1
+
+	accessTokenOpaque = "opaque"
+	accessTokenJWT    = "jwt"
+)
+
+// newAccessToken makes an access token for a grant and remembers it. audience is empty unless the client asked for one.
+func (p *Provider) newAccessToken(client *Client, g *grant, granted scopes, audience []string, actor map[string]any) (string, *oauthError) {
+	now := p.now()
+	made := &accessToken{
+		grant: g, scopes: granted, audience: audience, actor: actor,
+		issued: now, expires: now.Add(p.cfg.Lifetimes.AccessToken),
+	}
+	token := p.random.token()
+	if client.AccessTokenFormat == accessTokenJWT {
+		claims := p.describeAccessToken(made)
+		claims["jti"] = token
+		signed, err := p.keys.sign(client.IDTokenSignedResponseAlg, typAccessToken, claims)
+		if err != nil {
+			return "", failure(errServerError, "the access token could not be signed")
+		}
+		token = signed
+	}
+	p.store.putAccessToken(token, made, now)
+	return token, nil
+}
+
+// describeAccessToken is what an access token means, in the claims of RFC 9068 section 2.2, which RFC 7662 shares.
+func (p *Provider) describeAccessToken(a *accessToken) map[string]any {
+	claims := map[string]any{
+		"iss":       p.cfg.Issuer,
+		"aud":       audienceClaim(a.audience, p.cfg.Issuer),
+		"sub":       a.grant.clientID, // of a client that acts for itself
+		"client_id": a.grant.clientID,
+		"iat":       a.issued.Unix(),
+		"exp":       a.expires.Unix(),
+	}
+	if len(a.scopes) > 0 {
+		claims["scope"] = a.scopes.String()
+	}
+	if user := p.directory.findUser(a.grant.username); user != nil {
+		maps.Copy(claims, map[string]any{
+			"sub":       user.Sub,
+			"auth_time": a.grant.authTime.Unix(),
+			"acr":       a.grant.acr,
+			"amr":       p.amrOf(a.grant.acr),
+		})
+	}
+	if a.actor != nil {
+		claims["act"] = a.actor
+	}
+	return claims
+}
+
+// audienceClaim is a string for one, an array for several, and otherwise for none.
+func audienceClaim(audience []string, otherwise string) any {
+	switch len(audience) {
+	case 0:
+		return otherwise
+	case 1:
+		return audience[0]
+	default:
+		return audience
+	}
+}
+
+// expiresIn is the lifetime of an access token in seconds.
+func (p *Provider) expiresIn() int64 { return int64(p.cfg.Lifetimes.AccessToken / time.Second) }
