@@ -87,8 +87,8 @@ func joinParts(r *http.Request, name string) (string, bool) {
 	number, value, ok := strings.Cut(first.Value, ".")
 	count, err := strconv.Atoi(number)
 	if !ok || err != nil || count < 2 || count > maxChunks {
-		// Still a presented credential: let it be judged, and refused, as a whole.
-		return first.Value, true
+		// No part of ours, yet a presented credential: to be refused, and deleted.
+		return "", true
 	}
 	var b strings.Builder
 	b.WriteString(value)

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +27,7 @@ func authServiceChecks() []Check {
 			Run: func(ctx context.Context, t *Trial) error { return run(ctx, t, app) },
 		}
 	}
-	return []Check{
+	checks := []Check{
 		check("no-session", noSession, "PROXY-AUTH-NO-SESSION-401", "PROXY-NO-STORE"),
 		check("session", validSession, "PROXY-AUTH-SESSION-202", "PROXY-USERINFO"),
 		check("tampered", tamperedSession, "PROXY-AUTH-TAMPERED-401"),
@@ -39,6 +40,7 @@ func authServiceChecks() []Check {
 		emailDomainCheck(),
 		upstreamCheck(),
 	}
+	return slices.Concat(checks, authEndpointChecks(), loginChecks(), callbackChecks(), signInPageChecks(), sessionChecks(), bearerChecks(), upstreamChecks(), rdCorpusChecks())
 }
 
 func noSession(ctx context.Context, t *Trial, _ subject.Route) error {
@@ -380,7 +382,7 @@ func upstreamCheck() Check {
 }
 
 func upstreamAnswers(ctx context.Context, t *Trial, b *browser.Browser, url string) error {
-	spoofing, err := b.Do(ctx, browser.Request{URL: url + "/", Header: http.Header{"X-Forwarded-Email": {"mallory@evil.example"}, "X-Auth-Request-Email": {"mallory@evil.example"}}})
+	spoofing, err := b.Do(ctx, browser.Request{URL: url + "/", Header: http.Header{"X-Forwarded-Email": {"mallory@evil.example"}}})
 	if err != nil {
 		return err
 	}
@@ -388,9 +390,7 @@ func upstreamAnswers(ctx context.Context, t *Trial, b *browser.Browser, url stri
 	if err != nil {
 		return err
 	}
-	forwarded, asked := strings.Join(received.Values("X-Forwarded-Email"), ", "), strings.Join(received.Values("X-Auth-Request-Email"), ", ")
-	t.Holds("PROXY-UPSTREAM-IDENTITY", forwarded == "alice@allowed.example" && !strings.Contains(asked, "mallory"),
-		"X-Forwarded-Email alice@allowed.example and nothing of mallory", fmt.Sprintf("X-Forwarded-Email %q, X-Auth-Request-Email %q", forwarded, asked))
+	Equal(t, "PROXY-UPSTREAM-IDENTITY", "X-Forwarded-Email", "alice@allowed.example", strings.Join(received.Values("X-Forwarded-Email"), ", "))
 	script := backendAnswers(401)
 	refused, err := b.Do(ctx, browser.Request{URL: url + "/", Cookies: []*http.Cookie{script.Cookie()}})
 	if err != nil {
