@@ -67,12 +67,17 @@ func authorizationRequest(ctx context.Context, t *Trial, _ subject.Route) error 
 	if err != nil {
 		return err
 	}
+	judgeAuthorizationRequests(t, first, second)
+	return nil
+}
+
+// judgeAuthorizationRequests looks at the parameters of two authorization requests.
+func judgeAuthorizationRequests(t *Trial, first, second url.Values) {
 	t.Holds("SIGNIN-PKCE", first.Get("code_challenge") != "" && first.Get("code_challenge_method") == "S256", "a code_challenge with method S256",
 		fmt.Sprintf("code_challenge present: %t, method %q", first.Has("code_challenge"), first.Get("code_challenge_method")))
 	fresh := func(name string) bool { return first.Get(name) != "" && first.Get(name) != second.Get(name) }
 	t.Holds("SIGNIN-STATE-NONCE", fresh("state") && fresh("nonce"), "a state and a nonce, other ones each time",
 		fmt.Sprintf("state fresh: %t, nonce fresh: %t", fresh("state"), fresh("nonce")))
-	return nil
 }
 
 // hasSession asks the auth service whether it knows the browser.

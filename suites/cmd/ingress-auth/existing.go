@@ -68,6 +68,18 @@ func (f *existingFlags) validate() error {
 	return err
 }
 
+// again repeats the flags for another run.
+func (f *existingFlags) again() string {
+	flags := [][2]string{
+		{"kubeconfig", f.kubeconfig}, {"context", f.context}, {"namespace", f.namespace}, {"ingress-class", f.ingressClass},
+		{"gateway-version", f.gatewayVersion}, {"image-registry", f.imageRegistry},
+	}
+	for _, address := range f.addresses {
+		flags = append(flags, [2]string{"gateway-address", address})
+	}
+	return again(flags)
+}
+
 // bringUp assembles the subject in the user's cluster.
 func (f *existingFlags) bringUp(ctx context.Context, out *console, kind *kindFlags, redactor *exchange.Redactor) (*subject.Subject, error) {
 	addresses, err := gatewayAddresses(f.addresses)

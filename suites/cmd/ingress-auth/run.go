@@ -30,6 +30,8 @@ type runFlags struct {
 	selectionFlags
 	kindFlags
 	existing    existingFlags
+	outside     outsideFlags
+	revision    string
 	platform    string
 	authService string
 	reportDir   string
@@ -45,6 +47,7 @@ const (
 	platformLocal    = "local"
 	platformKind     = "kind"
 	platformExisting = "existing"
+	platformOutside  = "outside"
 )
 
 func runCommand() *cobra.Command { return new(runFlags).command() }
@@ -59,12 +62,15 @@ writes report.json, junit.xml, report.md, report.sarif and report.html into a fo
 On the platform local, proxy, identity provider and stand-ins run in this process behind a real nginx on loopback. On the
 platform kind they run in a Kubernetes cluster behind a real ingress-nginx; a cluster that 'ingress-auth up' left is used
 and kept, otherwise one is created and deleted. On the platform existing the cluster and its gateway are yours: the parts
-go into a namespace that is deleted at the end, and nothing outside it is changed (docs/bring-your-own.md).`,
+go into a namespace that is deleted at the end, and nothing outside it is changed. With --gateway-url there is no platform
+at all: something that already runs is judged as far as it can be from outside (docs/bring-your-own.md).`,
 		RunE: func(cmd *cobra.Command, ids []string) error { return f.run(cmd, ids) },
 	}
 	f.selectionFlags.add(cmd)
 	f.kindFlags.add(cmd)
 	f.existing.add(cmd)
+	f.outside.add(cmd)
+	cmd.Flags().StringVar(&f.revision, "revision", "", "revision of the contract to score by, such as 2026-11 (default: the newest); what was added later is run and does not count")
 	cmd.Flags().StringVar(&f.platform, "platform", platformKind, "where the subject runs: kind, local or existing")
 	cmd.Flags().StringVar(&f.authService, "auth-service", subject.AuthServiceProxy,
 		"the auth service, on the platform local one of "+strings.Join(subject.AuthServiceNames(), ", "))
@@ -90,6 +96,13 @@ func (f *runFlags) run(cmd *cobra.Command, ids []string) error {
 	if err != nil {
 		return err
 	}
+	revision, err := contract.LoadRevision(fixtures.FS(), "contract/revisions", f.revision)
+	if err != nil {
+		return err
+	}
+	if f.platform == platformOutside {
+		catalogue = catalogue.FromOutside(f.outside.target())
+	}
 	if f.dryRun {
 		return plan(cmd.OutOrStdout(), catalogue, selected, f.asJSON)
 	}
@@ -97,7 +110,7 @@ func (f *runFlags) run(cmd *cobra.Command, ids []string) error {
 		flags: f, out: newConsole(cmd.ErrOrStderr()), started: time.Now(),
 		suite: suites.Run{
 			Catalogue: catalogue, Fixtures: fixtures.FS(), Selected: selected, Redactor: exchange.NewRedactor(),
-			Strict: f.strict, Workers: f.workers,
+			Revision: revision, Strict: f.strict, Workers: f.workers,
 		},
 	}
 	r.dir = filepath.Join(f.reportDir, r.started.UTC().Format("20060102T150405Z")+"-"+f.platform)
@@ -126,6 +139,11 @@ func (f *runFlags) validateAuthService() error {
 }
 
 func (f *runFlags) validatePlatform() error {
+	if f.outside.given() {
+		f.platform = platformOutside
+		_, err := f.outside.subject(f.existing.addresses)
+		return err
+	}
 	switch f.platform {
 	case platformKind, platformLocal:
 		return nil
@@ -186,6 +204,10 @@ func (r *oneRun) bringUp(ctx context.Context) (*subject.Subject, error) {
 		}
 		return subject.NewLocal(ctx, subject.LocalOptions{Gateways: r.suite.Catalogue.Gateways, AuthService: authService, Redactor: r.suite.Redactor, Wrap: r.flags.wrap})
 	}
+	if r.flags.platform == platformOutside {
+		r.document.Notes = []string{suites.OutsideNote}
+		return r.flags.outside.subject(r.flags.existing.addresses)
+	}
 	if r.flags.platform == platformExisting {
 		return r.flags.existing.bringUp(ctx, r.out, &r.flags.kindFlags, r.suite.Redactor)
 	}
@@ -231,7 +253,7 @@ func (r *oneRun) about(selection contract.Selection) report.Document {
 		Run:       report.Run{ID: filepath.Base(r.dir), Started: r.started.UTC(), Command: "ingress-auth " + strings.Join(os.Args[1:], " ")},
 		Tool:      tool(),
 		Platform:  report.Platform{Name: r.flags.platform, OS: runtime.GOOS, Arch: runtime.GOARCH},
-		Selection: report.Selection{Selection: selection, Strict: r.flags.strict},
+		Selection: report.Selection{Selection: selection, Strict: r.flags.strict, Revision: r.suite.Revision.Name},
 		Notes: []string{
 			"An auth service that never answers is judged with a time limit of one second for its route; nginx's default is a minute.",
 			"Statuses of the auth service are provoked by a programmable stand-in; sign-in, sessions and tokens are those of the reference proxy and the mock identity provider.",
@@ -260,6 +282,12 @@ func (r *oneRun) rerun(id string) string {
 	platform := r.flags.platform
 	if r.flags.authService != subject.AuthServiceProxy {
 		platform += " --auth-service " + r.flags.authService
+	}
+	switch platform {
+	case platformExisting:
+		platform += r.flags.existing.again()
+	case platformOutside:
+		return "go run ./suites/cmd/ingress-auth run" + r.flags.outside.again() + " " + id
 	}
 	return fmt.Sprintf("go run ./suites/cmd/ingress-auth run --platform %s %s", platform, id)
 }
