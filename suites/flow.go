@@ -18,6 +18,8 @@ import (
 const (
 	userAlice = "alice" // groups users and admins, alice@allowed.example
 	userBob   = "bob"   // group users, bob@other.example
+	userCarol = "carol" // a hundred groups beside users, carol@allowed.example
+	userEve   = "eve"   // group users, eve@evil.example@allowed.example
 )
 
 // maxHops bounds a sign-in: two redirects to the login page, four back, and some to spare.

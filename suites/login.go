@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +23,8 @@ func loginChecks() []Check {
 		authCheck("auth-service/login-tabs", loginTabs, "LOGIN-TWO-TABS"),
 		authCheck("auth-service/login-pending", loginPending, "LOGIN-PENDING-BOUNDED"),
 		authCheck("auth-service/login-again", loginAgain, "LOGIN-START-AGAIN", "LOGIN-REPLACES-USER"),
+		authCheck("auth-service/login-expired", loginExpired, "LOGIN-EXPIRED"),
+		authCheck("auth-service/login-two-at", loginTwoAt, "LOGIN-EMAIL-TWO-AT"),
 		authCheck("auth-service/fixation", fixation, "LOGIN-NO-FIXATION"),
 	}
 }
@@ -208,5 +212,80 @@ func fixation(ctx context.Context, t *Trial) error {
 	}
 	t.Holds("LOGIN-NO-FIXATION", after != planted && who != "alice@allowed.example", "a new session, and the planted cookie not alice's",
 		fmt.Sprintf("the planted cookie kept: %t, and it stands for %q", after == planted, who))
+	return nil
+}
+
+// loginExpired ends a login after the browser itself has dropped its cookie, and sends that cookie all the same. The auth
+// service it asks gives a login one second.
+func loginExpired(ctx context.Context, t *Trial) error {
+	host := publicURL("auth-hasty")
+	b := t.Browser()
+	begun, err := b.Do(ctx, browser.Request{URL: host + "/oauth2/start?rd=%2F"})
+	if err != nil {
+		return err
+	}
+	at, err := url.Parse(begun.Header.Get("Location"))
+	if err != nil {
+		return fmt.Errorf("reading where the login leads: %w", err)
+	}
+	pending, err := b.Cookies(host + "/")
+	if err != nil {
+		return err
+	}
+	var pairs []string
+	for _, c := range pending {
+		if strings.Contains(c.Name, "csrf") {
+			pairs = append(pairs, c.Name+"="+c.Value)
+		}
+	}
+	callback, err := t.callbackOf(ctx, b, at, userAlice)
+	if err != nil {
+		return err
+	}
+	if err := dropped(ctx, b, host+"/", "csrf"); err != nil {
+		return err
+	}
+	response, err := t.Browser().Do(ctx, browser.Request{URL: callback, Header: http.Header{"Cookie": {strings.Join(pairs, "; ")}}})
+	if err != nil {
+		return err
+	}
+	t.Holds("LOGIN-EXPIRED", len(pairs) > 0 && refused(response), "an error for a login of one second that took longer", describe(response))
+	return nil
+}
+
+// dropped waits until the browser has dropped the cookies whose names contain a word, because their time is over.
+func dropped(ctx context.Context, b *browser.Browser, address, word string) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		cookies, err := b.Cookies(address)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(cookies, func(c browser.Cookie) bool { return strings.Contains(c.Name, word) }) {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the browser to drop its cookies of the login: %w", ctx.Err())
+		}
+	}
+}
+
+// loginTwoAt signs in as somebody whose address ends in an allowed domain and has another one before it.
+func loginTwoAt(ctx context.Context, t *Trial) error {
+	b := t.Browser()
+	last, err := visit(ctx, b, browser.Request{URL: publicURL("auth-domain") + "/oauth2/start?rd=%2F"}, userEve)
+	if err != nil {
+		return err
+	}
+	verdict, err := b.Do(ctx, browser.Request{URL: publicURL("auth-domain") + "/oauth2/auth"})
+	if err != nil {
+		return err
+	}
+	t.Holds("LOGIN-EMAIL-TWO-AT", denied(verdict), "no session for eve@evil.example@allowed.example where allowed.example may enter", fmt.Sprintf("%s after a login that ended with %s", describe(verdict), describe(last)))
 	return nil
 }

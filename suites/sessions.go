@@ -17,6 +17,7 @@ func sessionChecks() []Check {
 	return []Check{
 		authCheck("auth-service/cookie-attributes", cookieScope, "SESSION-COOKIE-PATH", "SESSION-COOKIE-DOMAIN", "SESSION-COOKIE-LIFETIME", "SESSION-COOKIE-SIZE", "SESSION-COOKIE-FRESH"),
 		authCheck("auth-service/cookie-names", cookieNames, "SESSION-COOKIE-NAME-BOUND", "SESSION-COOKIE-SPLICED-401"),
+		authCheck("auth-service/cookie-split", cookieSplit, "SESSION-COOKIE-SPLIT", "SESSION-COOKIE-SPLIT-SIZE", "SESSION-COOKIE-SPLIT-SIGNOUT", "SESSION-COOKIE-PART-MISSING-401"),
 		authCheck("auth-service/cookie-garbage", cookieGarbage, "SESSION-COOKIE-GARBAGE-401"),
 	}
 }
@@ -29,7 +30,7 @@ func parseCookie(line string) (*http.Cookie, error) {
 	return c, nil
 }
 
-// sessionDays is how long a session lasts by the default of oauth2-proxy, which the run's auth service keeps.
+// sessionLifetime is how long a session lasts by the default of oauth2-proxy, which the run's auth service keeps.
 const sessionLifetime = 168 * time.Hour
 
 // maxSetCookie is the size that every browser keeps (RFC 6265 section 6.1).
@@ -144,5 +145,64 @@ func cookieGarbage(ctx context.Context, t *Trial) error {
 		}
 		t.Holds("SESSION-COOKIE-GARBAGE-401", response.Status == 401, "a 401 for "+name, describe(response))
 	}
+	return nil
+}
+
+// cookieSplit signs in as a user whose session does not fit one cookie.
+func cookieSplit(ctx context.Context, t *Trial) error {
+	b := t.Browser()
+	callback, err := t.pendingCallback(ctx, b, "/", userCarol)
+	if err != nil {
+		return err
+	}
+	response, err := b.Do(ctx, browser.Request{URL: callback})
+	if err != nil {
+		return err
+	}
+	longest := 0
+	for _, line := range response.Header.Values("Set-Cookie") {
+		longest = max(longest, len(line))
+	}
+	t.Holds("SESSION-COOKIE-SPLIT-SIZE", response.Status == http.StatusFound && longest <= maxSetCookie, fmt.Sprintf("Set-Cookie of at most %d bytes", maxSetCookie), fmt.Sprintf("%d, the longest with %d bytes", response.Status, longest))
+	answer, err := b.Do(ctx, browser.Request{URL: authURL("/oauth2/userinfo")})
+	if err != nil {
+		return err
+	}
+	groups := 0
+	if info, err := parseUserInfo(answer); err == nil {
+		groups = len(info.Groups)
+	}
+	t.Holds("SESSION-COOKIE-SPLIT", answer.Status == http.StatusOK && groups > 100, "a session with more than 100 groups", fmt.Sprintf("%d with %d groups", answer.Status, groups))
+	return partsOf(ctx, t, b)
+}
+
+// partsOf leaves out one part of a session after the other, and then signs out.
+func partsOf(ctx context.Context, t *Trial, b *browser.Browser) error {
+	whole, err := sessionHeader(b)
+	if err != nil {
+		return err
+	}
+	parts := strings.Split(whole, "; ")
+	if len(parts) < 2 {
+		return fmt.Errorf("the session stands in %d cookie, so there is no part to lose", len(parts))
+	}
+	for i := range parts {
+		rest := strings.Join(append(append([]string{}, parts[:i]...), parts[i+1:]...), "; ")
+		response, err := t.Browser().Do(ctx, withCookie("/oauth2/auth", rest))
+		if err != nil {
+			return err
+		}
+		t.Holds("SESSION-COOKIE-PART-MISSING-401", response.Status == 401, fmt.Sprintf("a 401 without part %d of %d", i+1, len(parts)), describe(response))
+	}
+	if _, err := b.Do(ctx, browser.Request{URL: authURL("/oauth2/sign_out")}); err != nil {
+		return err
+	}
+	var left []string
+	for _, c := range b.AllCookies() {
+		if isSessionCookie(c.Name) {
+			left = append(left, c.Name)
+		}
+	}
+	t.Holds("SESSION-COOKIE-SPLIT-SIGNOUT", len(left) == 0, "no part left after signing out", strings.Join(left, ", "))
 	return nil
 }

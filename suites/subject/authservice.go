@@ -21,6 +21,7 @@ func AuthServices() []AuthService {
 		{Name: "proxy-domain", Host: "auth-domain", Args: []string{"--email-domain=allowed.example", "--cookie-name=_domain"}},
 		{Name: "proxy-short", Host: "auth-short", Args: []string{"--cookie-expire=1s", "--cookie-name=_short"}},
 		{Name: "proxy-host", Host: "auth-host", Args: []string{"--cookie-name=__Host-session", "--cookie-domain=", "--skip-provider-button"}},
+		{Name: "proxy-hasty", Host: "auth-hasty", Args: []string{"--cookie-csrf-expire=1s", "--cookie-name=_hasty"}},
 		{Name: "proxy-upstream", Host: "upstream", Args: []string{"--upstream={backend}", "--cookie-name=_upstream"}},
 	}
 }

@@ -87,7 +87,11 @@ func clusterPlaceholders(namespace, class string) placeholders {
 func publicRoutes() []Route {
 	routes := []Route{{Name: idpHost, TLS: true, Backend: "idp", Probe: "/.well-known/openid-configuration"}}
 	for _, service := range AuthServices() {
-		routes = append(routes, Route{Name: service.Host, TLS: true, Backend: service.Name, Probe: "/ping"})
+		routes = append(routes, Route{
+			Name: service.Host, TLS: true, Backend: service.Name, Probe: "/ping",
+			// A session in several cookies is more header than the default of one memory page.
+			Annotations: map[string]string{"proxy-buffer-size": "16k"},
+		})
 	}
 	return routes
 }

@@ -124,11 +124,11 @@ func (s *localSubject) oauth2ProxySecrets() (string, error) {
 }
 
 // oauth2ProxyArgs says to oauth2-proxy what authServiceArgs says to the proxy. What the proxy does by itself is switched on
-// where oauth2-proxy has a switch: PKCE, the nonce, SameSite, a login cookie for each login.
+// where oauth2-proxy has a switch: PKCE, the nonce, SameSite, a login cookie for each login, no tokens in the session.
 func oauth2ProxyArgs(service AuthService, p placeholders) []string {
 	args := []string{
 		"--provider=oidc", "--code-challenge-method=S256", "--insecure-oidc-skip-nonce=false", "--cookie-samesite=lax",
-		"--cookie-csrf-per-request",
+		"--cookie-csrf-per-request", "--session-cookie-minimal",
 	}
 	for _, arg := range authServiceArgs(service, p) {
 		switch flagName(arg) {
