@@ -20,6 +20,10 @@ func Explain(w io.Writer, r Requirement, known []Known) error {
 		b.WriteString("\nWhy\n")
 		paragraph(&b, "  ", r.Why)
 	}
+	if r.Excluded != "" {
+		b.WriteString("\nNot judged\n")
+		paragraph(&b, "  ", r.Excluded)
+	}
 	b.WriteString("\nSource\n")
 	for _, s := range r.Sources {
 		writeSource(&b, s)

@@ -72,6 +72,16 @@ func New(requirements []Requirement) (*Contract, error) {
 // All returns the requirements, sorted by ID.
 func (c *Contract) All() []Requirement { return slices.Clone(c.requirements) }
 
+// Judged returns the requirements that are not excluded, sorted by ID.
+func (c *Contract) Judged() []Requirement {
+	return slices.DeleteFunc(c.All(), func(r Requirement) bool { return r.Excluded != "" })
+}
+
+// Excluded returns the requirements that are stated and not judged, sorted by ID.
+func (c *Contract) Excluded() []Requirement {
+	return slices.DeleteFunc(c.All(), func(r Requirement) bool { return r.Excluded == "" })
+}
+
 // Lookup returns the requirement with this ID, or an UnknownError that suggests the nearest one.
 func (c *Contract) Lookup(id string) (Requirement, error) {
 	if i, ok := c.index[strings.ToUpper(id)]; ok {

@@ -64,6 +64,8 @@ type Requirement struct {
 	Features []string `json:"features,omitempty" yaml:"features"`
 	// Row names the row of a published truth table that the requirement restates, such as B19. Often empty.
 	Row string `json:"row,omitempty" yaml:"row"`
+	// Excluded says why the requirement is stated and explained but never judged. Empty for all that have a check.
+	Excluded string `json:"excluded,omitempty" yaml:"excluded"`
 	// DeclaredAt is the file and line of the declaration.
 	DeclaredAt string `json:"-" yaml:"-"`
 }
@@ -120,7 +122,7 @@ func (s Source) validate() error {
 
 // tidy folds the white space that YAML block scalars leave behind.
 func (r *Requirement) tidy() {
-	r.Sentence, r.Why = oneLine(r.Sentence), oneLine(r.Why)
+	r.Sentence, r.Why, r.Excluded = oneLine(r.Sentence), oneLine(r.Why), oneLine(r.Excluded)
 	for i := range r.Sources {
 		r.Sources[i].Text = oneLine(r.Sources[i].Text)
 	}

@@ -26,7 +26,7 @@ type Selection struct {
 	Features []string `json:"features,omitempty"`
 }
 
-// Select returns the selected requirements, sorted by ID. A value that no requirement of the contract has is an
+// Select returns the selected requirements, sorted by ID. Excluded ones are never among them. A value that no requirement of the contract has is an
 // UnknownError; conditions that no requirement fits together are ErrNothingSelected.
 func (c *Contract) Select(s Selection) ([]Requirement, error) {
 	if err := c.checkNames(s); err != nil {
@@ -34,7 +34,7 @@ func (c *Contract) Select(s Selection) ([]Requirement, error) {
 	}
 	var selected []Requirement
 	for _, r := range c.requirements {
-		if s.fits(r) {
+		if r.Excluded == "" && s.fits(r) {
 			selected = append(selected, r)
 		}
 	}

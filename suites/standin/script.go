@@ -36,6 +36,8 @@ type AuthScript struct {
 	Headers [][2]string `json:"headers,omitempty"`
 	// Body is the response body. Without a Content-Type among Headers none is sent.
 	Body string `json:"body,omitempty"`
+	// Padding is the length in bytes of a header X-Standin-Padding, for answers that are too large to be written out here.
+	Padding int `json:"padding,omitempty"`
 	// DelayMS is how many milliseconds the answer waits.
 	DelayMS int `json:"delayMs,omitempty"`
 	// Hang never answers, until the caller gives up. Close closes the connection without an answer.
@@ -52,6 +54,8 @@ type BackendScript struct {
 	// Body is the response body, unless Echo asks for the echo document in its place.
 	Body string `json:"body,omitempty"`
 	Echo bool   `json:"echo,omitempty"`
+	// Padding is as in AuthScript.
+	Padding int `json:"padding,omitempty"`
 }
 
 // Cookie returns the cookie that carries the script.
@@ -87,7 +91,26 @@ func ParseAuthScript(encoded string) (AuthScript, error) {
 	if s.Hang || s.Close {
 		return s, nil
 	}
+	if err := pad(&s.Headers, s.Padding); err != nil {
+		return s, err
+	}
 	return s, validAnswer(s.Status, s.Headers)
+}
+
+// PaddingHeader is the header that Padding adds; largestPadding bounds it.
+const (
+	PaddingHeader  = "X-Standin-Padding"
+	largestPadding = 1 << 20
+)
+
+func pad(headers *[][2]string, length int) error {
+	if length < 0 || length > largestPadding {
+		return fmt.Errorf("padding is %d; it must be between 0 and %d", length, largestPadding)
+	}
+	if length > 0 {
+		*headers = append(*headers, [2]string{PaddingHeader, strings.Repeat("p", length)})
+	}
+	return nil
 }
 
 // ParseBackendScript decodes and validates an encoded BackendScript. Status 0 becomes 200.
@@ -98,6 +121,9 @@ func ParseBackendScript(encoded string) (BackendScript, error) {
 	}
 	if s.Status == 0 {
 		s.Status = http.StatusOK
+	}
+	if err := pad(&s.Headers, s.Padding); err != nil {
+		return s, err
 	}
 	return s, validAnswer(s.Status, s.Headers)
 }

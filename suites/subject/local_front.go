@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"strings"
 	"time"
 
 	"github.com/ingress-auth/conformance/suites/platform/local"
@@ -63,6 +64,10 @@ func (s *localSubject) passOn(gateway, scheme string) http.Handler {
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = scheme, r.In.Host, r.In.Host
 			r.Out.URL.RawQuery = r.In.URL.RawQuery
+			// What net/url would escape goes on as it came. Two slashes in front would be taken for a host.
+			if path, _, _ := strings.Cut(r.In.RequestURI, "?"); strings.HasPrefix(path, "/") && !strings.HasPrefix(path, "//") && path != r.In.URL.EscapedPath() {
+				r.Out.URL.Opaque = path
+			}
 			// The reverse proxy takes these away, so that its Rewrite can set them.
 			for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
 				if values, sent := r.In.Header[name]; sent {

@@ -83,7 +83,7 @@ func NewNginx(ctx context.Context, o NginxOptions) (*Nginx, error) {
 		n.instances[config.Name] = &nginxInstance{
 			lifetime: ctx, process: process,
 			site: nginxSite{
-				config: config, httpAddr: addrs[2*at], httpsAddr: addrs[2*at+1], certificate: certificate, key: key, http2: o.Nginx.HTTP2,
+				config: config, cacheDir: filepath.Join(dir, "kept-answers"), httpAddr: addrs[2*at], httpsAddr: addrs[2*at+1], certificate: certificate, key: key, http2: o.Nginx.HTTP2,
 				expand: newPlaceholders(o.Placeholders), backends: o.Backends, pages: o.Pages,
 			},
 		}
@@ -96,7 +96,7 @@ func NewNginx(ctx context.Context, o NginxOptions) (*Nginx, error) {
 
 // Supports returns why plain nginx cannot serve a route as it is asked for, nil when it can.
 func (n *Nginx) Supports(r Route) error {
-	known := []string{annotationBodySize, annotationBufferSize, annotationGlobalAuth, annotationRedirectParam, annotationSSLRedirect}
+	known := nginxAnnotations()
 	for name := range r.Annotations {
 		// With a slash it is not an annotation for the gateway.
 		if !strings.Contains(name, "/") && !slices.Contains(known, name) {
@@ -316,6 +316,8 @@ func nginxMissing() map[Feature]string {
 		FeatureClientCertificates:   "this adapter configures no client certificates",
 		FeatureManifests:            "routes of plain nginx are configuration text, not Kubernetes manifests",
 		FeatureOldestSnippetWins:    "one administrator writes a server block once; there is no oldest snippet to win",
+		FeatureAnnotations:          "this adapter knows the annotations of ingress-nginx that plain nginx has a counterpart of",
+		FeatureConfigMap:            "plain nginx has no ConfigMap",
 		FeatureInheritedErrorBypass: "the auth request's location has error pages of its own, so that it inherits none",
 	}
 }

@@ -3,9 +3,11 @@
 package subject
 
 import (
+	"cmp"
 	_ "embed" // for the template
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"text/template"
@@ -21,8 +23,10 @@ type nginxSite struct {
 	httpAddr, httpsAddr string
 	// certificate and key are files.
 	certificate, key string
-	http2            bool
-	expand           placeholders
+	// cacheDir is a folder for kept answers of the auth service; nginx makes it.
+	cacheDir string
+	http2    bool
+	expand   placeholders
 	// backends are base URLs by Route.Backend, pages by GatewayConfig.DefaultBackend.
 	backends, pages map[string]string
 }
@@ -31,6 +35,7 @@ type nginxSite struct {
 type (
 	nginxView struct {
 		Purpose             string
+		CacheDir            string
 		Certificate, Key    string
 		HTTPAddr, HTTPSAddr string
 		HTTP2               string
@@ -50,6 +55,8 @@ type (
 		HasRoot        bool
 		PageCodes      []int
 		PageBackend    string
+
+		exact []string // the matches of Exact paths
 	}
 	nginxLocation struct {
 		Route                string
@@ -61,6 +68,17 @@ type (
 		GatewaySnippet       string
 		Intercept            bool
 		ErrorCodes           []int
+		// Redirect is what the location answers in place of a backend, such as "301 https://…".
+		Redirect string
+		// Allowed are client addresses; Satisfy is all or any.
+		Allowed []string
+		Satisfy string
+		// CORS is nil for a location without.
+		CORS *nginxCORS
+	}
+	nginxCORS struct {
+		// Origins is a regular expression for the allowed ones; "" is any.
+		Origins string
 	}
 	nginxAuth struct {
 		Location        string
@@ -70,6 +88,9 @@ type (
 		SignInLocation  string
 		SignIn          string
 		ResponseHeaders []nginxHeader
+		// CacheKey is "" where every request is asked for; CacheValid are the statuses that are kept, and how long.
+		CacheKey   string
+		CacheValid []string
 	}
 	nginxHeader struct{ Name, Variable, Source string }
 )
@@ -81,7 +102,28 @@ const (
 	annotationRedirectParam = "auth-signin-redirect-param"
 	annotationGlobalAuth    = "enable-global-auth"
 	annotationSSLRedirect   = "ssl-redirect"
+
+	annotationPermanentRedirect = "permanent-redirect"
+	annotationTemporalRedirect  = "temporal-redirect"
+	annotationSourceRange       = "whitelist-source-range"
+	annotationSatisfy           = "satisfy"
+	annotationCORS              = "enable-cors"
+	annotationCORSOrigin        = "cors-allow-origin"
+	annotationCacheKey          = "auth-cache-key"
+	annotationCacheDuration     = "auth-cache-duration"
 )
+
+// nginxAnnotations are the annotations that the adapter knows.
+func nginxAnnotations() []string {
+	return []string{
+		annotationBufferSize, annotationBodySize, annotationRedirectParam, annotationGlobalAuth, annotationSSLRedirect,
+		annotationPermanentRedirect, annotationTemporalRedirect, annotationSourceRange, annotationSatisfy,
+		annotationCORS, annotationCORSOrigin, annotationCacheKey, annotationCacheDuration,
+	}
+}
+
+// defaultCacheDuration is how long what is kept, as ingress-nginx does when nothing else is asked for.
+const defaultCacheDuration = "200 202 401 5m"
 
 // render writes the contents of the http block for the routes.
 func (s nginxSite) render(routes []Route) (string, error) {
@@ -107,7 +149,7 @@ func (s nginxSite) view(routes []Route) (nginxView, error) {
 	}
 	view := nginxView{
 		Purpose:     "Gateway " + s.config.Name + ". " + oneLine(s.config.Purpose),
-		Certificate: quoteNginx(s.certificate), Key: quoteNginx(s.key),
+		Certificate: quoteNginx(s.certificate), Key: quoteNginx(s.key), CacheDir: quoteNginx(s.cacheDir),
 		HTTPAddr: s.httpAddr, HTTPSAddr: s.httpsAddr,
 		Intercept:     len(s.config.CustomHTTPErrors) > 0 && !s.config.DisableInterceptErrors,
 		ErrorCodes:    s.config.CustomHTTPErrors,
@@ -126,6 +168,11 @@ func (s nginxSite) view(routes []Route) (nginxView, error) {
 			h = &nginxHost{Name: name, PageCodes: slices.Clone(s.config.CustomHTTPErrors), PageBackend: page, TLS: s.config.TLS}
 			hosts[name] = h
 			view.Hosts = append(view.Hosts, h)
+			for _, other := range routes {
+				if other.HostLabel() == r.HostLabel() && other.PathType == "Exact" {
+					h.exact = append(h.exact, "= "+other.MatchPath())
+				}
+			}
 		}
 		if err := s.add(h, r); err != nil {
 			return nginxView{}, fmt.Errorf("render route %q: %w", r.Name, err)
@@ -153,6 +200,9 @@ func (s nginxSite) add(h *nginxHost, r Route) error {
 		return err
 	}
 	for _, match := range matches {
+		if r.PathType != "Exact" && slices.Contains(h.exact, match) {
+			continue // Exact goes before Prefix
+		}
 		location, err := s.location(r, match, len(h.Locations))
 		if err != nil {
 			return err
@@ -201,7 +251,44 @@ func (s nginxSite) location(r Route, match string, index int) (nginxLocation, er
 		GatewaySnippet:       s.expand.expand(s.config.LocationSnippet),
 		Intercept:            len(r.CustomHTTPErrors) > 0 && !r.DisableInterceptErrors,
 		ErrorCodes:           r.CustomHTTPErrors,
+		Redirect:             nginxRedirect(r),
+		Allowed:              listed(r.Annotations[annotationSourceRange]),
+		Satisfy:              r.Annotations[annotationSatisfy],
+		CORS:                 nginxCORSOf(r),
 	}, nil
+}
+
+func nginxRedirect(r Route) string {
+	if to := r.Annotations[annotationPermanentRedirect]; to != "" {
+		return "301 " + quoteNginx(to)
+	}
+	if to := r.Annotations[annotationTemporalRedirect]; to != "" {
+		return "302 " + quoteNginx(to)
+	}
+	return ""
+}
+
+func nginxCORSOf(r Route) *nginxCORS {
+	if r.Annotations[annotationCORS] != "true" {
+		return nil
+	}
+	var origins []string
+	for _, origin := range listed(r.Annotations[annotationCORSOrigin]) {
+		origins = append(origins, regexp.QuoteMeta(origin))
+	}
+	if len(origins) == 0 {
+		return &nginxCORS{}
+	}
+	return &nginxCORS{Origins: quoteNginxRegexp("^(?:" + strings.Join(origins, "|") + ")$")}
+}
+
+// quoteNginxRegexp makes one word of a regular expression. In a quoted word nginx takes a backslash away only before
+// what it escapes, which is not the dot.
+func quoteNginxRegexp(expression string) string { return `"` + expression + `"` }
+
+// listed splits a list of an annotation.
+func listed(text string) []string {
+	return strings.FieldsFunc(text, func(c rune) bool { return c == ',' || c == ' ' })
 }
 
 // auth is nil for a route that is open. A route's own sign-in URL counts only together with its own auth URL.
@@ -224,6 +311,10 @@ func (s nginxSite) auth(r Route, index int) (*nginxAuth, error) {
 		URL:         quoteNginx(authURL),
 		Host:        quoteNginx(parsed.Hostname()),
 		Snippet:     s.snippet(r.AuthSnippet),
+	}
+	if key := r.Annotations[annotationCacheKey]; key != "" {
+		a.CacheKey = quoteNginx("$host " + r.MatchPath() + " " + key)
+		a.CacheValid = strings.Split(cmp.Or(r.Annotations[annotationCacheDuration], defaultCacheDuration), ",")
 	}
 	for i, name := range r.AuthResponseHeaders {
 		a.ResponseHeaders = append(a.ResponseHeaders, nginxHeader{
@@ -262,7 +353,7 @@ func withRd(signIn, param string) (string, error) {
 	if len(query) > 0 {
 		separator = "&"
 	}
-	return signIn + separator + param + "=$scheme://$http_host$escaped_request_uri", nil
+	return signIn + separator + param + "=$scheme://$gateway_host$escaped_request_uri", nil
 }
 
 // snippet is a route's snippet, or nothing where the gateway forbids them.

@@ -58,7 +58,7 @@ func TestMatches(t *testing.T) {
 }
 
 func TestWithRd(t *testing.T) {
-	const back = "=$scheme://$http_host$escaped_request_uri"
+	const back = "=$scheme://$gateway_host$escaped_request_uri"
 	for _, tc := range []struct{ url, param, want string }{
 		{"https://a/s", "", "https://a/s?rd" + back},
 		{"https://a/s?x=1", "", "https://a/s?x=1&rd" + back},

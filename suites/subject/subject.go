@@ -43,6 +43,12 @@ const (
 	FeatureManifests            Feature = "manifests"              // routes are Kubernetes manifests
 	FeatureOldestSnippetWins    Feature = "oldest-snippet-wins"    // several routes may bring a server snippet for one host
 	FeatureInheritedErrorBypass Feature = "auth-location-inherits" // the auth request's location inherits gateway-wide error pages
+	FeatureAnnotations          Feature = "annotations"            // routes are configured by annotations of ingress-nginx
+	FeatureConfigMap            Feature = "configmap"              // a gateway is configured by a ConfigMap of ingress-nginx
+	FeatureCORS                 Feature = "cors"                   // CORS answers of the gateway's own
+	FeatureAuthCache            Feature = "auth-cache"             // answers of the auth service can be kept
+	FeatureAccessList           Feature = "access-list"            // routes for some client addresses only, and satisfy
+	FeatureRouteRedirect        Feature = "route-redirect"         // a route that is only a redirect
 )
 
 // The roles of the parts that make the subject; any other role is a component beside them.
