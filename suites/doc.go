@@ -17,4 +17,5 @@
 //	backend401.go, …_rows.go   a backend's own 401
 //	admission.go               which routes the gateway takes, and what a bad one does to the others
 //	documents.go               two documents that many copy from
+//	outside.go                 what can be judged of something that already runs, without a session
 package suites
