@@ -8,7 +8,10 @@ CLI := bin/ingress-auth
 KEEP ?=
 ARGS ?=
 
-.PHONY: help test race e2e up down doctor images local lint bin
+# What make agreement judges, one after the other.
+AUTH_SERVICES := proxy oauth2-proxy-7.8.1 oauth2-proxy-7.6.0
+
+.PHONY: agreement help test race e2e up down doctor images local lint bin
 
 bin:
 	@$(GO) build -o $(CLI) ./suites/cmd/ingress-auth
@@ -33,6 +36,9 @@ down: bin ## delete the cluster, stop a private engine
 
 local: bin ## the suites on loopback, with a report
 	@$(CLI) run --platform local $(ARGS)
+
+agreement: bin ## the contract against our proxy and the real oauth2-proxy, which is compiled the first time; on loopback
+	@set -e; for service in $(AUTH_SERVICES); do $(CLI) run --platform local --auth-service $$service $(ARGS); done
 
 doctor: bin ## what this machine has and lacks
 	@$(CLI) doctor
