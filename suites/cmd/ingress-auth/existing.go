@@ -170,5 +170,10 @@ func gatewayAddresses(values []string) (map[string]string, error) {
 		}
 		addresses[u.Scheme] = net.JoinHostPort(u.Hostname(), port)
 	}
+	for _, address := range addresses {
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			return nil, fmt.Errorf("--gateway-address: %w", err)
+		}
+	}
 	return addresses, nil
 }
