@@ -30,6 +30,7 @@ type authorizationRequest struct {
 	prompt        []string
 	maxAge        *time.Duration
 	loginHint     string
+	pushed        bool   // it came by servePushedRequest
 	hintedSub     string // of the id_token_hint or the claims parameter
 	claims        claimsRequest
 	acr           acrRequest
@@ -43,6 +44,14 @@ func (p *Provider) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 	in, err := readParams(w, r)
 	if err != nil {
 		p.pages.writeError(w, http.StatusBadRequest, "The request is not valid", err.Error()+".")
+		return
+	}
+	if req, ok := p.pushedRequest(in); ok {
+		if req == nil {
+			p.pages.writeError(w, http.StatusBadRequest, "The request is not valid", "The request_uri is unknown, used, expired or another client's.")
+			return
+		}
+		p.proceed(w, r, req)
 		return
 	}
 	req, problem := p.identifyRequest(in)
@@ -86,6 +95,9 @@ func (p *Provider) readRequest(req *authorizationRequest, in params) *oauthError
 	if name := in.repeated("scope", "state", "nonce", "prompt", "max_age", "login_hint", "id_token_hint", "code_challenge",
 		"code_challenge_method", "claims", "acr_values", "request", "request_uri", "registration"); name != "" {
 		return failure(errInvalidRequest, "%s is there more than once", name)
+	}
+	if req.client.RequirePushedRequests && !req.pushed {
+		return failure(errInvalidRequest, "this client must push its authorization requests")
 	}
 	if e := checkUnsupported(in); e != nil {
 		return e

@@ -9,13 +9,21 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/go-jose/go-jose/v4"
 )
 
 // credentials are what a client shows at the token endpoint.
 type credentials struct {
-	method   string
-	clientID string
-	secret   string
+	method    string
+	clientID  string
+	secret    string
+	assertion *jose.JSONWebSignature // of client_secret_jwt and private_key_jwt
+	claims    assertionClaims        // of the assertion, not verified
+}
+
+func supportedAuthMethods() []string {
+	return []string{authMethodBasic, authMethodPost, authMethodSecretJWT, authMethodPrivateKey, authMethodNone}
 }
 
 // authenticateClient keeps to RFC 6749 section 2.3. Who is unknown and who is wrong are told the same.
@@ -29,8 +37,16 @@ func (p *Provider) authenticateClient(r *http.Request, in params) (*Client, *oau
 	if client == nil || !client.allowsMethod(shown.method) {
 		return nil, refused
 	}
-	if !client.public() && !sameSecret(shown.secret, client.ClientSecret) {
-		return nil, refused
+	switch shown.method {
+	case authMethodNone:
+	case authMethodSecretJWT, authMethodPrivateKey:
+		if err := p.checkAssertion(r, client, shown); err != nil {
+			return nil, failure(errInvalidClient, "client_assertion: %v", err)
+		}
+	default:
+		if !sameSecret(shown.secret, client.ClientSecret) {
+			return nil, refused
+		}
 	}
 	return client, nil
 }
@@ -53,6 +69,12 @@ func readCredentials(r *http.Request, in params) (credentials, *oauthError) {
 	inBody := credentials{method: authMethodNone, clientID: in.get("client_id")}
 	if in.get("client_secret") != "" {
 		inBody.method, inBody.secret = authMethodPost, in.get("client_secret")
+	}
+	if in.get("client_assertion") != "" || in.get("client_assertion_type") != "" {
+		if len(headers) > 0 || inBody.method == authMethodPost {
+			return credentials{}, failure(errInvalidRequest, "the client uses more than one way to authenticate")
+		}
+		return readAssertion(in)
 	}
 	if len(headers) == 0 {
 		if inBody.clientID == "" {

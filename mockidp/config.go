@@ -38,6 +38,9 @@ type Config struct {
 	// AuthenticationContexts are what acr_values may ask for; the first is what a login has when nothing is asked for.
 	// Empty means DefaultAuthenticationContexts.
 	AuthenticationContexts []AuthenticationContext `yaml:"authentication_contexts"`
+	// AllowEndpointAudience lets a client assertion name the endpoint it is sent to, or the token endpoint, as its aud. By
+	// default only the issuer will do.
+	AllowEndpointAudience bool `yaml:"allow_endpoint_audience"`
 	// Lifetimes bound what the provider remembers.
 	Lifetimes Lifetimes `yaml:"lifetimes"`
 	// Clients may ask for tokens. Empty means DefaultClients.
@@ -54,6 +57,10 @@ type Lifetimes struct {
 	RefreshToken time.Duration `yaml:"refresh_token"` // 24 h, counted again at each rotation
 	Session      time.Duration `yaml:"session"`       // 8 h, the single sign-on session of a browser
 	Login        time.Duration `yaml:"login"`         // 10 min, for a person to answer the login page
+	// PushedRequest is how long a request_uri lives, 60 s (RFC 9126 section 2.2).
+	PushedRequest time.Duration `yaml:"pushed_request"`
+	// DeviceCode is how long a device waits for a person, 10 min (RFC 8628 section 3.2).
+	DeviceCode time.Duration `yaml:"device_code"`
 }
 
 // Client is a relying party. The names are those of OpenID Connect Dynamic Client Registration 1.0 where it has one.
@@ -62,9 +69,16 @@ type Client struct {
 	ClientSecret string `yaml:"client_secret"`
 	// ClientName is shown on the login page; empty means the client_id.
 	ClientName string `yaml:"client_name"`
-	// TokenEndpointAuthMethod is client_secret_basic, client_secret_post or none. Empty: either secret method if there is
-	// a secret, none if there is not.
+	// TokenEndpointAuthMethod is client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt or none. It
+	// holds for every endpoint that clients call. Empty: basic or post if there is a secret, private_key_jwt if there are
+	// keys only, none if there is neither.
 	TokenEndpointAuthMethod string `yaml:"token_endpoint_auth_method"`
+	// JWKS holds the public keys for private_key_jwt.
+	JWKS *JWKS `yaml:"jwks"`
+	// GrantTypes are those the client may use at the token endpoint; empty means authorization_code and refresh_token.
+	GrantTypes []string `yaml:"grant_types"`
+	// RequirePushedRequests refuses authorization requests that were not pushed (RFC 9126 section 6).
+	RequirePushedRequests bool `yaml:"require_pushed_authorization_requests"`
 	// ApplicationType is web (default) or native. For a native client the port of a loopback redirect URI is free
 	// (RFC 8252 section 7.3); everything else is compared as an exact string.
 	ApplicationType        string   `yaml:"application_type"`
@@ -74,6 +88,8 @@ type Client struct {
 	ResponseTypes []string `yaml:"response_types"`
 	// IDTokenSignedResponseAlg is RS256 (default) or any other of Config.SigningAlgs.
 	IDTokenSignedResponseAlg jose.SignatureAlgorithm `yaml:"id_token_signed_response_alg"`
+	// UserinfoSignedResponseAlg makes userinfo a signed JWT (Core 1.0 section 5.3.2); empty means JSON.
+	UserinfoSignedResponseAlg jose.SignatureAlgorithm `yaml:"userinfo_signed_response_alg"`
 	// AccessTokenFormat is opaque (default) or jwt (RFC 9068).
 	AccessTokenFormat string `yaml:"access_token_format"`
 	// RequirePKCE refuses authorization requests without code_challenge. Unset: only a client without a secret must use
@@ -116,6 +132,7 @@ func DefaultClients() []Client {
 		},
 		PostLogoutRedirectURIs: []string{"http://127.0.0.1/", "http://localhost/"},
 		ResponseTypes:          supportedResponseTypes(),
+		GrantTypes:             supportedGrantTypes(),
 	}}
 }
 
@@ -180,6 +197,8 @@ func (l Lifetimes) withDefaults() Lifetimes {
 	set(&l.RefreshToken, 24*time.Hour)
 	set(&l.Session, 8*time.Hour)
 	set(&l.Login, 10*time.Minute)
+	set(&l.PushedRequest, time.Minute)
+	set(&l.DeviceCode, 10*time.Minute)
 	return l
 }
 
@@ -189,6 +208,12 @@ func (c Client) withDefaults() Client {
 	}
 	if c.TokenEndpointAuthMethod == "" && c.ClientSecret == "" {
 		c.TokenEndpointAuthMethod = authMethodNone
+		if c.JWKS != nil {
+			c.TokenEndpointAuthMethod = authMethodPrivateKey
+		}
+	}
+	if len(c.GrantTypes) == 0 {
+		c.GrantTypes = []string{grantTypeCode, grantTypeRefresh}
 	}
 	if c.ApplicationType == "" {
 		c.ApplicationType = applicationWeb
@@ -217,6 +242,9 @@ func (c Config) algorithmsInUse() []jose.SignatureAlgorithm {
 	inUse := append([]jose.SignatureAlgorithm{jose.RS256, jose.ES256}, c.SigningAlgs...)
 	for _, client := range c.Clients {
 		inUse = append(inUse, client.IDTokenSignedResponseAlg)
+		if client.UserinfoSignedResponseAlg != "" {
+			inUse = append(inUse, client.UserinfoSignedResponseAlg)
+		}
 	}
 	return inUse
 }

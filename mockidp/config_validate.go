@@ -100,7 +100,8 @@ func validateBackchannelURL(base, issuer string) error {
 
 func (l Lifetimes) validate() error {
 	for name, d := range map[string]time.Duration{"code": l.Code, "access_token": l.AccessToken, "id_token": l.IDToken,
-		"refresh_token": l.RefreshToken, "session": l.Session, "login": l.Login} {
+		"refresh_token": l.RefreshToken, "session": l.Session, "login": l.Login, "pushed_request": l.PushedRequest,
+		"device_code": l.DeviceCode} {
 		if d < time.Second {
 			return fmt.Errorf("lifetimes.%s: %s is too short, give at least 1s", name, d)
 		}
@@ -130,12 +131,26 @@ func validateClients(clients []Client, users *directory) error {
 				fail("%s: %q must be one of %s", name, value, strings.Join(allowed, ", "))
 			}
 		}
-		oneOf("token_endpoint_auth_method", c.TokenEndpointAuthMethod, "", authMethodBasic, authMethodPost, authMethodNone)
-		if c.ClientSecret == "" && !c.public() {
+		oneOf("token_endpoint_auth_method", c.TokenEndpointAuthMethod, "", authMethodBasic, authMethodPost, authMethodSecretJWT, authMethodPrivateKey, authMethodNone)
+		if c.ClientSecret == "" && !c.public() && c.TokenEndpointAuthMethod != authMethodPrivateKey {
 			fail("client_secret is missing, and token_endpoint_auth_method is %s", c.TokenEndpointAuthMethod)
 		}
 		if c.ClientSecret != "" && c.public() {
 			fail("client_secret is given, but token_endpoint_auth_method is none")
+		}
+		if c.TokenEndpointAuthMethod == authMethodSecretJWT && len(c.ClientSecret) < minHMACSecret {
+			fail("client_secret must be %d bytes or more for client_secret_jwt (RFC 7518 section 3.2)", minHMACSecret)
+		}
+		if c.JWKS != nil || c.TokenEndpointAuthMethod == authMethodPrivateKey {
+			if err := c.JWKS.check(); err != nil {
+				fail("%w", err)
+			}
+		}
+		for j, name := range c.GrantTypes {
+			oneOf(fmt.Sprintf("grant_types[%d]", j), name, supportedGrantTypes()...)
+		}
+		if _, ok := findAlgorithm(c.UserinfoSignedResponseAlg); !ok && c.UserinfoSignedResponseAlg != "" {
+			fail("userinfo_signed_response_alg: %q must be one of %s", c.UserinfoSignedResponseAlg, joined(algorithmNames()))
 		}
 		oneOf("application_type", c.ApplicationType, applicationWeb, applicationNative)
 		if _, ok := findAlgorithm(c.IDTokenSignedResponseAlg); !ok {

@@ -20,13 +20,23 @@ type metadata struct {
 	UserinfoEndpoint      string                    `json:"userinfo_endpoint"`
 	JWKSURI               string                    `json:"jwks_uri"`
 	EndSessionEndpoint    string                    `json:"end_session_endpoint"`
+	IntrospectionEndpoint string                    `json:"introspection_endpoint"`
+	RevocationEndpoint    string                    `json:"revocation_endpoint"`
+	PushedRequestEndpoint string                    `json:"pushed_authorization_request_endpoint"`
+	DeviceEndpoint        string                    `json:"device_authorization_endpoint"`
 	Scopes                []string                  `json:"scopes_supported"`
 	ResponseTypes         []string                  `json:"response_types_supported"`
 	ResponseModes         []string                  `json:"response_modes_supported"`
 	GrantTypes            []string                  `json:"grant_types_supported"`
 	SubjectTypes          []string                  `json:"subject_types_supported"`
 	IDTokenAlgs           []jose.SignatureAlgorithm `json:"id_token_signing_alg_values_supported"`
+	UserinfoAlgs          []jose.SignatureAlgorithm `json:"userinfo_signing_alg_values_supported"`
 	TokenAuthMethods      []string                  `json:"token_endpoint_auth_methods_supported"`
+	TokenAuthAlgs         []jose.SignatureAlgorithm `json:"token_endpoint_auth_signing_alg_values_supported"`
+	IntrospectionMethods  []string                  `json:"introspection_endpoint_auth_methods_supported"`
+	IntrospectionAlgs     []jose.SignatureAlgorithm `json:"introspection_endpoint_auth_signing_alg_values_supported"`
+	RevocationMethods     []string                  `json:"revocation_endpoint_auth_methods_supported"`
+	RevocationAlgs        []jose.SignatureAlgorithm `json:"revocation_endpoint_auth_signing_alg_values_supported"`
 	Claims                []string                  `json:"claims_supported"`
 	CodeChallengeMethods  []string                  `json:"code_challenge_methods_supported"`
 	PromptValues          []string                  `json:"prompt_values_supported"`
@@ -35,6 +45,7 @@ type metadata struct {
 	ClaimsParameter       bool                      `json:"claims_parameter_supported"`
 	RequestParameter      bool                      `json:"request_parameter_supported"`
 	RequestURIParameter   bool                      `json:"request_uri_parameter_supported"`
+	RequirePushed         bool                      `json:"require_pushed_authorization_requests"`
 }
 
 func (p *Provider) metadata(requestHost string) metadata {
@@ -45,13 +56,23 @@ func (p *Provider) metadata(requestHost string) metadata {
 		UserinfoEndpoint:      p.urls.back(requestHost, pathUserinfo),
 		JWKSURI:               p.urls.back(requestHost, pathJWKS),
 		EndSessionEndpoint:    p.urls.front(pathEndSession),
+		IntrospectionEndpoint: p.urls.back(requestHost, pathIntrospection),
+		RevocationEndpoint:    p.urls.back(requestHost, pathRevocation),
+		PushedRequestEndpoint: p.urls.back(requestHost, pathPushedRequest),
+		DeviceEndpoint:        p.urls.back(requestHost, pathDeviceAuth),
 		Scopes:                p.supportedScopes(),
 		ResponseTypes:         supportedResponseTypes(),
 		ResponseModes:         supportedResponseModes(),
 		GrantTypes:            supportedGrantTypes(),
 		SubjectTypes:          []string{"public"},
 		IDTokenAlgs:           p.keys.algorithms(),
-		TokenAuthMethods:      []string{authMethodBasic, authMethodPost, authMethodNone},
+		UserinfoAlgs:          p.keys.algorithms(),
+		TokenAuthMethods:      supportedAuthMethods(),
+		TokenAuthAlgs:         assertionAlgorithms(),
+		IntrospectionMethods:  confidentialAuthMethods(),
+		IntrospectionAlgs:     assertionAlgorithms(),
+		RevocationMethods:     supportedAuthMethods(),
+		RevocationAlgs:        assertionAlgorithms(),
 		Claims:                p.claimsSupported(),
 		CodeChallengeMethods:  []string{challengeS256},
 		PromptValues:          []string{promptNone, promptLogin, promptConsent, promptSelectAccount},

@@ -64,6 +64,17 @@ var testKeys = sync.OnceValue(func() []mockidp.SigningKey {
 	return []mockidp.SigningKey{{Algorithm: jose.RS256, Key: r}, {Algorithm: jose.ES256, Key: e}}
 })
 
+const hmacSecret = "0123456789abcdef0123456789abcdef"
+
+// clientKeys are the public halves of testKeys, as a client would register them.
+func clientKeys() *mockidp.JWKS {
+	set := &mockidp.JWKS{}
+	for i, k := range testKeys() {
+		set.Keys = append(set.Keys, jose.JSONWebKey{Key: k.Key.Public(), KeyID: string(rune('a' + i)), Algorithm: string(k.Algorithm), Use: "sig"})
+	}
+	return set
+}
+
 func testConfig() mockidp.Config {
 	yes := true
 	return mockidp.Config{
@@ -85,8 +96,14 @@ func testConfig() mockidp.Config {
 			{ClientID: "basic-only", ClientSecret: "s3cret", TokenEndpointAuthMethod: "client_secret_basic", RedirectURIs: []string{callback}},
 			{ClientID: "post-only", ClientSecret: "s3cret", TokenEndpointAuthMethod: "client_secret_post", RedirectURIs: []string{callback}},
 			{ClientID: "hybrid", ClientSecret: "s3cret", RedirectURIs: []string{callback}, ResponseTypes: []string{"code", "id_token", "id_token token", "code id_token", "code token", "token id_token code"}},
+			{ClientID: "machine", ClientSecret: "s3cret", GrantTypes: []string{"client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"}},
+			{ClientID: "tv", GrantTypes: []string{"urn:ietf:params:oauth:grant-type:device_code", "refresh_token"}},
+			{ClientID: "pushes", ClientSecret: "s3cret", RedirectURIs: []string{callback}, RequirePushedRequests: true},
+			{ClientID: "hmac", ClientSecret: hmacSecret, TokenEndpointAuthMethod: "client_secret_jwt", RedirectURIs: []string{callback}},
+			{ClientID: "signs", JWKS: clientKeys(), RedirectURIs: []string{callback}},
 			{ClientID: "odd:client/é", ClientSecret: "p:+%/ é&=", RedirectURIs: []string{callback}},
 		},
+		Scopes: []string{"api:read", "api:write"},
 		Users: []mockidp.User{
 			{
 				Username: "alice", Sub: "sub-alice", Name: "Alice", Email: "alice@example.com", Groups: []string{"admins", "a,b"},

@@ -143,7 +143,7 @@ func signWith(key jose.JSONWebKey, alg jose.SignatureAlgorithm, typ string, clai
 	return signed.CompactSerialize()
 }
 
-// verify returns the claims of a token this provider signed. It does not look at exp: an id_token_hint may be expired.
+// verify returns the claims of an ID token this provider signed, and of nothing else it signs (RFC 8725 section 3.11). It does not look at exp: an id_token_hint may be expired.
 func (s *keySet) verify(token string) (map[string]any, error) {
 	parsed, err := jose.ParseSignedCompact(token, s.algorithms())
 	if err != nil {
@@ -151,6 +151,9 @@ func (s *keySet) verify(token string) (map[string]any, error) {
 	}
 	header := parsed.Signatures[0].Header
 	keys := s.current()
+	if typ, _ := header.ExtraHeaders[jose.HeaderType].(string); typ != typJWT {
+		return nil, errors.New("not an ID token")
+	}
 	i := slices.IndexFunc(keys, func(k jose.JSONWebKey) bool { return k.KeyID == header.KeyID && k.Algorithm == header.Algorithm })
 	if i < 0 {
 		return nil, errors.New("not signed by a key of this provider")

@@ -22,6 +22,11 @@ const (
 	errUnauthorizedClient       = "unauthorized_client"
 	errUnmetAuthentication      = "unmet_authentication_requirements" // OpenID Connect Core Error Code UNMET_AUTHENTICATION_REQUIREMENTS
 	errAccessDenied             = "access_denied"
+	errUnsupportedTokenType     = "unsupported_token_type" // RFC 7009 section 2.2.1
+	errInvalidTarget            = "invalid_target"         // RFC 8707 section 2
+	errAuthorizationPending     = "authorization_pending"  // RFC 8628 section 3.5, with the two below
+	errSlowDown                 = "slow_down"
+	errExpiredToken             = "expired_token"
 	errServerError              = "server_error"
 	errLoginRequired            = "login_required"
 	errRequestNotSupported      = "request_not_supported"

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -70,4 +71,18 @@ func (s *randomSource) token() string {
 		panic(fmt.Sprintf("mockidp: the source of randomness failed: %v", err))
 	}
 	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// userCode returns a code for people to type (RFC 8628 section 6.1).
+func (s *randomSource) userCode() string {
+	var code []byte
+	for len(code) < userCodeLength {
+		raw, _ := base64.RawURLEncoding.DecodeString(s.token())
+		// A byte above the last whole multiple would make some letters likelier than others.
+		fair := slices.DeleteFunc(raw, func(b byte) bool { return int(b) >= 256/len(userCodeAlphabet)*len(userCodeAlphabet) })
+		for _, b := range fair {
+			code = append(code, userCodeAlphabet[int(b)%len(userCodeAlphabet)])
+		}
+	}
+	return string(code[:userCodeLength])
 }

@@ -26,13 +26,18 @@ type store struct {
 	accessTokens  *table[*accessToken]
 	refreshTokens *table[*refreshToken]
 	sessions      *table[*session]
+	pushed        *table[*authorizationRequest]
+	assertions    *table[bool] // client_id and jti of client assertions that were used
+	deviceCodes   *table[*deviceAuthorization]
+	userCodes     *table[*deviceAuthorization]
 }
 
-// transaction is a request that waits for a person's answer: an authorization request at the login page, or a logout
-// request. One of the two is set.
+// transaction is a request that waits for a person's answer: an authorization request at the login page, a logout request
+// or a device. One of them is set.
 type transaction struct {
 	request *authorizationRequest
 	logout  *logoutRequest
+	device  *deviceAuthorization
 	browser key // who was shown the page: the hash of the browser's login cookie
 }
 
@@ -64,6 +69,7 @@ type grant struct {
 	claims   claimsRequest
 	sid      string
 	life     *lifeline
+	parent   *grant // of a token exchange, or nil: it ends with that one
 	revoked  bool
 }
 
@@ -86,8 +92,9 @@ type accessToken struct {
 }
 
 type refreshToken struct {
-	grant *grant
-	used  bool
+	grant  *grant
+	issued time.Time
+	used   bool
 }
 
 var (
@@ -106,6 +113,11 @@ func newStore(l Lifetimes) *store {
 		accessTokens:  newTable[*accessToken](l.AccessToken, maxEntries),
 		refreshTokens: newTable[*refreshToken](l.RefreshToken, maxEntries),
 		sessions:      newTable[*session](l.Session, maxEntries),
+		pushed:        newTable[*authorizationRequest](l.PushedRequest, maxTransactions),
+		assertions:    newTable[bool](maxAssertionLife, maxEntries),
+		// Expired ones are remembered for as long again, to say that they are expired.
+		deviceCodes: newTable[*deviceAuthorization](2*l.DeviceCode, maxTransactions),
+		userCodes:   newTable[*deviceAuthorization](l.DeviceCode, maxTransactions),
 	}
 }
 
@@ -232,7 +244,7 @@ func (s *store) accessToken(token string, now time.Time) *accessToken {
 func (s *store) putRefreshToken(token string, g *grant, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.refreshTokens.put(token, &refreshToken{grant: g}, now)
+	s.refreshTokens.put(token, &refreshToken{grant: g, issued: now}, now)
 }
 
 // redeemRefreshToken uses up a refresh token. check sees the grant, and its error leaves the token unused. A second use
@@ -258,9 +270,70 @@ func (s *store) redeemRefreshToken(token, clientID string, now time.Time, check 
 	return t.grant, nil
 }
 
+// refreshToken returns nil if the token is unknown, used, expired or revoked.
+func (s *store) refreshToken(token string, now time.Time) *refreshToken {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t, ok := s.refreshTokens.get(token, now)
+	if !ok || t.used || !t.grant.alive() {
+		return nil
+	}
+	return t
+}
+
+// revoke ends an access token, or everything a refresh token's grant gave (RFC 7009 section 2.1). It says false, and does
+// nothing, if the token is another client's.
+func (s *store) revoke(token, clientID string, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a, ok := s.accessTokens.get(token, now); ok {
+		if a.grant.clientID != clientID {
+			return false
+		}
+		a.revoked = true
+	}
+	if t, ok := s.refreshTokens.get(token, now); ok {
+		if t.grant.clientID != clientID {
+			return false
+		}
+		t.grant.revoked = true
+	}
+	return true
+}
+
+func (s *store) putPushed(uri string, req *authorizationRequest, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pushed.put(uri, req, now)
+}
+
+// takePushed returns a pushed request once, to the client that pushed it; otherwise nil.
+func (s *store) takePushed(uri, clientID string, now time.Time) *authorizationRequest {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	req, ok := s.pushed.get(uri, now)
+	if !ok || req.client.ClientID != clientID {
+		return nil
+	}
+	s.pushed.drop(uri)
+	return req
+}
+
+// useAssertion says whether the client's jti is new, and remembers it.
+func (s *store) useAssertion(clientID, jti string, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	name := clientID + "\x00" + jti
+	if _, used := s.assertions.get(name, now); used {
+		return false
+	}
+	s.assertions.put(name, true, now)
+	return true
+}
+
 // alive is called with the store's lock held.
 func (g *grant) alive() bool {
-	return !g.revoked && (!g.life.ended || g.scopes.has(scopeOfflineAccess))
+	return !g.revoked && (!g.life.ended || g.scopes.has(scopeOfflineAccess)) && (g.parent == nil || g.parent.alive())
 }
 
 // key is the hash of a secret value. Tables are indexed by it, so that a lookup takes no time that depends on the secret

@@ -13,51 +13,40 @@ type tokenResponse struct {
 	TokenType    string `json:"token_type"`
 	ExpiresIn    int64  `json:"expires_in"` // seconds
 	RefreshToken string `json:"refresh_token,omitempty"`
-	Scope        string `json:"scope"`
+	Scope        string `json:"scope,omitempty"`
 	IDToken      string `json:"id_token,omitempty"`
+	// IssuedTokenType is RFC 8693 section 2.2.1.
+	IssuedTokenType string `json:"issued_token_type,omitempty"`
 }
 
 // serveToken is the token endpoint (RFC 6749 section 3.2). It reads the body only: nothing secret belongs in a query.
 func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
-	in, err := readForm(w, r)
-	if err != nil {
-		writeError(w, failure(errInvalidRequest, "%v", err))
-		return
+	client, in, e := p.readClientRequest(w, r, "grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "scope", "device_code",
+		"subject_token", "subject_token_type", "actor_token", "actor_token_type", "requested_token_type")
+	var response *tokenResponse
+	if e == nil {
+		response, e = p.exchange(client, in)
 	}
-	client, response, e := p.exchange(r, in)
 	if e != nil {
-		id := ""
-		if client != nil {
-			id = client.ClientID
-		}
-		p.log.InfoContext(r.Context(), "token request refused", "client_id", id, "error", e.code, "reason", e.description)
-		writeError(w, e)
+		p.refuseClient(w, r, "token request", client, e)
 		return
 	}
 	p.log.InfoContext(r.Context(), "tokens issued", "client_id", client.ClientID, "grant_type", in.get("grant_type"), "scope", response.Scope)
 	writeJSON(w, http.StatusOK, response)
 }
 
-func (p *Provider) exchange(r *http.Request, in params) (*Client, *tokenResponse, *oauthError) {
-	if name := in.repeated("grant_type", "code", "redirect_uri", "client_id", "client_secret", "code_verifier", "refresh_token", "scope"); name != "" {
-		return nil, nil, failure(errInvalidRequest, "%s is there more than once", name)
+func (p *Provider) exchange(client *Client, in params) (*tokenResponse, *oauthError) {
+	grantType := in.get("grant_type")
+	exchange := p.exchanger(grantType)
+	switch {
+	case grantType == "":
+		return nil, failure(errInvalidRequest, "grant_type is missing")
+	case exchange == nil:
+		return nil, failure(errUnsupportedGrantType, "the token endpoint does not support this grant_type")
+	case !client.allowsGrant(grantType):
+		return nil, failure(errUnauthorizedClient, "this client has not registered the grant_type %s", grantType)
 	}
-	client, e := p.authenticateClient(r, in)
-	if e != nil {
-		return nil, nil, e
-	}
-	var response *tokenResponse
-	switch in.get("grant_type") {
-	case grantTypeCode:
-		response, e = p.exchangeCode(client, in)
-	case grantTypeRefresh:
-		response, e = p.exchangeRefreshToken(client, in)
-	case "":
-		e = failure(errInvalidRequest, "grant_type is missing")
-	default:
-		e = failure(errUnsupportedGrantType, "grant_type must be %s or %s", grantTypeCode, grantTypeRefresh)
-	}
-	return client, response, e
+	return exchange(client, in)
 }
 
 // issue makes the tokens for a grant. The access token has the given scopes; nonce goes into the ID token, but not when it

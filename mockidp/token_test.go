@@ -142,7 +142,8 @@ func TestToken_RFC6749_3_2_Request(t *testing.T) {
 	for name, test := range map[string]struct{ grantType, err string }{
 		"no grant_type":                      {"", "invalid_request"},
 		"password is not supported":          {"password", "unsupported_grant_type"},
-		"client_credentials is not either":   {"client_credentials", "unsupported_grant_type"},
+		"implicit is not for this endpoint":  {"implicit", "unsupported_grant_type"},
+		"a grant type must be registered":    {"client_credentials", "unauthorized_client"},
 		"grant types are case-sensitive":     {"Authorization_Code", "unsupported_grant_type"},
 		"code without code is invalid":       {"authorization_code", "invalid_request"},
 		"refresh without a token is invalid": {"refresh_token", "invalid_request"},
@@ -299,7 +300,7 @@ func TestIDToken_Core_2_And_3_1_3_6(t *testing.T) {
 	})
 }
 
-func sameJSON(t *testing.T, a, b any) bool {
+func sameJSON(t testing.TB, a, b any) bool {
 	t.Helper()
 	x, errX := json.Marshal(a)
 	y, errY := json.Marshal(b)

@@ -18,6 +18,12 @@ const (
 	pathUserinfo          = "/userinfo"
 	pathEndSession        = "/end_session"
 	pathEndSessionConfirm = "/end_session/confirm"
+	pathIntrospection     = "/introspect"
+	pathRevocation        = "/revoke"
+	pathPushedRequest     = "/par"
+	pathDeviceAuth        = "/device_authorization"
+	pathDevice            = "/device"
+	pathDeviceDecide      = "/device/decide"
 	pathTestMint          = "/test/mint"
 	pathHealth            = "/healthz"
 )

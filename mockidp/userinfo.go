@@ -36,7 +36,24 @@ func (p *Provider) serveUserinfo(w http.ResponseWriter, r *http.Request) {
 	}
 	claims := user.claims(access.scopes, namesIn(access.grant.claims.userinfo)...)
 	claims["sub"] = user.Sub
-	writeJSON(w, http.StatusOK, claims)
+	p.writeUserinfo(w, p.directory.client(access.grant.clientID), claims)
+}
+
+// writeUserinfo answers with JSON, or with a signed JWT to a client that registered for it (Core 1.0 section 5.3.2).
+func (p *Provider) writeUserinfo(w http.ResponseWriter, client *Client, claims map[string]any) {
+	if client == nil || client.UserinfoSignedResponseAlg == "" {
+		writeJSON(w, http.StatusOK, claims)
+		return
+	}
+	claims["iss"], claims["aud"] = p.cfg.Issuer, client.ClientID
+	token, err := p.keys.sign(client.UserinfoSignedResponseAlg, typJWT, claims)
+	if err != nil {
+		writeError(w, failure(errServerError, "the claims could not be signed"))
+		return
+	}
+	noStore(w)
+	w.Header().Set("Content-Type", "application/jwt")
+	_, _ = w.Write([]byte(token))
 }
 
 // bearerToken finds the token in the header (RFC 6750 section 2.1) or in the form body of a POST (section 2.2), never in the
