@@ -37,7 +37,7 @@ func (c *Catalogue) FromOutside(o Outside) *Catalogue {
 		ID: "outside/the-rest", Features: []subject.Feature{subject.FeatureInside},
 		Run: func(context.Context, *Trial) error { return errors.New("this cannot be judged from outside") },
 	}
-	for _, r := range c.Contract.All() {
+	for _, r := range c.Contract.Judged() {
 		if !judged[r.ID] {
 			rest.Requirements = append(rest.Requirements, r.ID)
 		}

@@ -39,10 +39,10 @@ var (
 	hashForm     = regexp.MustCompile(`^[0-9a-f]{16}$`)
 )
 
-// NewRevision drafts a revision of all requirements that the contract has.
+// NewRevision drafts a revision of all requirements that the contract judges.
 func NewRevision(name string, c *Contract) (Revision, error) {
 	r := Revision{Name: name}
-	for _, requirement := range c.requirements {
+	for _, requirement := range c.Judged() {
 		r.Frozen = append(r.Frozen, freeze(requirement))
 	}
 	return r, r.validate()
@@ -62,7 +62,7 @@ func (r Revision) Scores(id string) bool {
 	return found
 }
 
-// Verify reports every requirement of the revision that the contract has changed: removed, of another level, reworded. A
+// Verify reports every requirement of the revision that the contract has changed: removed, excluded, of another level, reworded. A
 // draft may be changed.
 func (r Revision) Verify(c *Contract) error {
 	if !r.Published {
@@ -76,6 +76,8 @@ func (r Revision) Verify(c *Contract) error {
 			continue
 		}
 		switch now := freeze(c.requirements[i]); {
+		case c.requirements[i].Excluded != "":
+			faults = append(faults, fmt.Errorf("%s is excluded now; revision %s scores it", frozen.ID, r.Name))
 		case now.Level != frozen.Level:
 			faults = append(faults, fmt.Errorf("%s is %s now; revision %s has it as %s", frozen.ID, now.Level, r.Name, frozen.Level))
 		case now.Sentence != frozen.Sentence:

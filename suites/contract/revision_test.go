@@ -94,6 +94,7 @@ func TestAPublishedRevisionNoticesEveryChange(t *testing.T) {
 		"the reason changed":   {func(r []Requirement) []Requirement { r[0].Why = "another"; return r }, ""},
 		"white space changed":  {func(r []Requirement) []Requirement { r[0].Sentence = " " + r[0].Sentence + "\n"; return r }, ""},
 		"one was removed":      {func(r []Requirement) []Requirement { return r[1:] }, "was removed"},
+		"one was excluded":     {func(r []Requirement) []Requirement { r[0].Excluded = "a reason"; return r }, "is excluded now"},
 		"one was renamed":      {func(r []Requirement) []Requirement { r[0].ID = "ZZZ-RENAMED"; return r }, "was removed"},
 		"the level changed":    {func(r []Requirement) []Requirement { r[0].Level = May; return r }, "is MAY now"},
 		"the sentence changed": {func(r []Requirement) []Requirement { r[0].Sentence += " Or not."; return r }, "was reworded"},
