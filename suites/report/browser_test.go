@@ -258,7 +258,8 @@ func TestPictures(t *testing.T) {
 	}
 	b := openBrowser(t)
 	address := pageFile(t, func(f *os.File) error { return WriteHTML(f, doc) })
-	b.do(t, chromedp.Navigate(address), emulation.SetDeviceMetricsOverride(1280, 1280, 1.5, false))
+	b.do(t, chromedp.Navigate(address), emulation.SetDeviceMetricsOverride(1280, 1180, 1.25, false))
+	t.Logf("loaded after %.0f ms", eval[float64](t, b, `performance.getEntriesByType("navigation")[0].loadEventEnd`))
 	b.picture(t, "report.png", nil)
 	if *storyOf != "" {
 		b.do(t, chromedp.Navigate(address+"#"+*storyOf))

@@ -183,10 +183,10 @@ func (d *drawing) x(key string) int {
 func answerText(h http.Header) string {
 	var parts []string
 	if v := h.Get("Location"); v != "" {
-		parts = append(parts, "Location: "+v)
+		parts = append(parts, "Location: "+shorten(v, 56))
 	}
 	if v := h.Get("Www-Authenticate"); v != "" {
-		parts = append(parts, "WWW-Authenticate: "+v)
+		parts = append(parts, "WWW-Authenticate: "+shorten(v, 24))
 	}
 	var cookies []string
 	for _, v := range h["Set-Cookie"] {
@@ -194,7 +194,7 @@ func answerText(h http.Header) string {
 		cookies = append(cookies, name)
 	}
 	if len(cookies) > 0 {
-		parts = append(parts, "Set-Cookie: "+strings.Join(cookies, ", "))
+		parts = append(parts, "Set-Cookie: "+shorten(strings.Join(cookies, ", "), 32))
 	}
 	return strings.Join(parts, " · ")
 }
