@@ -27,7 +27,10 @@ type systemClock struct{}
 func (systemClock) Now() time.Time { return time.Now() }
 
 // WithClock sets the clock behind every lifetime and every time claim. Default: the system's.
-func WithClock(c Clock) Option { return func(p *Provider) { p.clock = c } }
+func WithClock(c Clock) Option {
+	shared := &movableClock{base: c}
+	return func(p *Provider) { p.clock = shared }
+}
 
 // WithLogger sets where events go. No code, token, state, cookie or secret is logged. Default: nowhere.
 func WithLogger(l *slog.Logger) Option { return func(p *Provider) { p.log = l } }

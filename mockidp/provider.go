@@ -17,11 +17,14 @@ type Provider struct {
 	keys      *keySet
 	store     *store
 	pages     *pages
-	clock     Clock
+	clock     *movableClock
 	random    *randomSource
 	log       *slog.Logger
 	givenKeys []SigningKey
 	handler   http.Handler
+	faults    *faultEngine
+	recorder  *recorder // nil unless requests are recorded
+	parent    *Provider // of a tenant that a fault's URL names
 }
 
 // New makes a provider. It fails if the configuration is not valid (Config.Validate) or a given key does not fit.
@@ -34,15 +37,18 @@ func New(cfg Config, opts ...Option) (*Provider, error) {
 		cfg:       cfg,
 		directory: newDirectory(cfg.Clients, cfg.Users),
 		urls:      newURLs(cfg.Issuer, cfg.BackchannelURLs),
-		clock:     systemClock{},
+		clock:     &movableClock{base: systemClock{}},
 		random:    newRandomSource(),
 		log:       slog.New(slog.DiscardHandler),
+		faults:    newFaultEngine(),
 	}
 	for _, opt := range opts {
 		opt(p)
 	}
 	var err error
-	if p.keys, err = newKeySet(p.givenKeys, cfg.algorithmsInUse()); err != nil {
+	if p.parent != nil {
+		p.keys = p.parent.keys
+	} else if p.keys, err = newKeySet(p.givenKeys, cfg.algorithmsInUse()); err != nil {
 		return nil, fmt.Errorf("mockidp signing keys: %w", err)
 	}
 	if p.pages, err = newPages(); err != nil {
@@ -100,8 +106,10 @@ func (p *Provider) endpoints() []endpoint {
 func (p *Provider) routes() http.Handler {
 	mux := http.NewServeMux()
 	for _, e := range p.endpoints() {
+		e.handle = p.recorded(e.name, p.withFaults(e))
 		mux.Handle(e.pattern, p.observe(e))
 	}
+	p.routeFaultTenants(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("X-Mock-IdP", "testing-only")

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mockidp
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestFaults_EveryRowIsWhole(t *testing.T) {
+	faults, err := Faults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen, staged := map[string]bool{}, 0
+	for _, f := range faults {
+		if seen[f.ID] {
+			t.Errorf("%s is there twice", f.ID)
+		}
+		seen[f.ID] = true
+		if f.Outcome.Sentence() == "" || !strings.HasSuffix(f.Effect, ".") || (f.Note != "" && !strings.HasSuffix(f.Note, ".")) {
+			t.Errorf("%s: outcome %q, effect %q, note %q", f.ID, f.Outcome, f.Effect, f.Note)
+		}
+		if f.Endpoint != AnyEndpoint && !slices.Contains(FaultEndpoints(), f.Endpoint) {
+			t.Errorf("%s: there is no endpoint %q", f.ID, f.Endpoint)
+		}
+		if !f.Staged() {
+			if f.Deviation != nil || !strings.HasSuffix(f.Excluded, ".") {
+				t.Errorf("%s is excluded (%q) and has a deviation, or no sentence", f.ID, f.Excluded)
+			}
+			continue
+		}
+		staged++
+		if err := f.Deviation.validate(); err != nil {
+			t.Errorf("%s: %v", f.ID, err)
+		}
+		if f.Spec == "" {
+			t.Errorf("%s names no specification", f.ID)
+		}
+	}
+	if staged < 200 {
+		t.Errorf("%d faults can be staged, want 200 or more", staged)
+	}
+	t.Logf("%d rows, %d staged, %d excluded", len(faults), staged, len(faults)-staged)
+}
