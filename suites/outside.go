@@ -55,6 +55,7 @@ func (o Outside) checks() []Check {
 		{ID: "outside/no-session", Requirements: []string{"PROXY-AUTH-NO-SESSION-401", "PROXY-NO-STORE"}, Features: authURL, Run: o.noSession},
 		{ID: "outside/health", Requirements: []string{"PROXY-PING-READY"}, Features: authURL, Run: o.health},
 		{ID: "outside/authorization-request", Requirements: []string{"SIGNIN-PKCE", "SIGNIN-STATE-NONCE"}, Features: signIn, Run: o.authorizationRequest},
+		{ID: "outside/login-cookie", Requirements: []string{"LOGIN-COOKIE-SECURE", "LOGIN-COOKIE-HTTPONLY", "LOGIN-COOKIE-SAMESITE"}, Features: signIn, Run: o.loginCookie},
 		{ID: "outside/rd", Requirements: []string{"REDIRECT-RD-FOREIGN-HOST"}, Features: signIn, Run: o.foreignRd},
 		{ID: "outside/sign-out", Requirements: []string{"SIGNOUT-RD"}, Features: signIn, Run: o.signOutRd},
 	}
@@ -224,6 +225,28 @@ func (o Outside) authorizationRequest(ctx context.Context, t *Trial) error {
 		return err
 	}
 	judgeAuthorizationRequests(t, first, second)
+	return nil
+}
+
+// loginCookie looks at the cookie that binds a sign-in to the browser that began it, whatever its prefix.
+func (o Outside) loginCookie(ctx context.Context, t *Trial) error {
+	response, err := t.Browser().Do(ctx, browser.Request{URL: o.at("start") + "?rd=%2F"})
+	if err != nil {
+		return err
+	}
+	found := false
+	for _, c := range response.SetCookies() {
+		if !strings.Contains(strings.ToLower(c.Name), "csrf") || c.Value == "" {
+			continue
+		}
+		found = true
+		t.Holds("LOGIN-COOKIE-SECURE", c.Secure, "Secure", c.String())
+		t.Holds("LOGIN-COOKIE-HTTPONLY", c.HTTPOnly, "HttpOnly", c.String())
+		t.Holds("LOGIN-COOKIE-SAMESITE", c.SameSite == browser.SameSiteLax, "SameSite=Lax", c.String())
+	}
+	if !found {
+		return &subject.DeclinedError{Reason: "no cookie whose name contains csrf was set, so the one that remembers a sign-in is not known"}
+	}
 	return nil
 }
 

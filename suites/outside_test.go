@@ -73,6 +73,11 @@ func (d deployment) start(w http.ResponseWriter, rd string) {
 	case "fixed state":
 		query.Set("state", "fixed")
 	}
+	cookie := http.Cookie{Name: "_app_csrf", Value: "x", Secure: d.broken != "cookie not Secure", HttpOnly: d.broken != "cookie not HttpOnly", SameSite: http.SameSiteLaxMode}
+	if d.broken == "cookie for every site" {
+		cookie.SameSite = http.SameSiteNoneMode
+	}
+	http.SetCookie(w, &cookie)
 	w.Header().Set("Location", "https://idp.example/authorize?"+query.Encode())
 	w.WriteHeader(http.StatusFound)
 }
@@ -169,6 +174,9 @@ func TestEveryCheckFromOutsideTurnsRedAndIsGreenOtherwise(t *testing.T) {
 		"plain PKCE":             {"SIGNIN-PKCE"},
 		"fixed nonce":            {"SIGNIN-STATE-NONCE"},
 		"fixed state":            {"SIGNIN-STATE-NONCE"},
+		"cookie not Secure":      {"LOGIN-COOKIE-SECURE"},
+		"cookie not HttpOnly":    {"LOGIN-COOKIE-HTTPONLY"},
+		"cookie for every site":  {"LOGIN-COOKIE-SAMESITE"},
 		"takes every rd":         {"REDIRECT-RD-FOREIGN-HOST", "SIGNOUT-RD"},
 	} {
 		t.Run(broken, func(t *testing.T) {
@@ -262,7 +270,7 @@ func TestTheReferenceSubjectHoldsFromOutside(t *testing.T) {
 			judged++
 		}
 	}
-	if judged < 10 {
+	if judged < 13 {
 		t.Errorf("only %d requirements were judged", judged)
 	}
 }
