@@ -29,6 +29,11 @@ type Config struct {
 	AutoLogin string `yaml:"auto_login"`
 	// EnableTestMint serves POST /test/mint, which hands an ID token to anyone who asks. Test-only; off by default.
 	EnableTestMint bool `yaml:"enable_test_mint"`
+	// EnableRegistration serves POST /register, by which any client may register itself and be called at the logout URI it
+	// names (Dynamic Client Registration 1.0, RFC 7591). Off by default.
+	EnableRegistration bool `yaml:"enable_registration"`
+	// Tenants are further issuers in the same process.
+	Tenants []Tenant `yaml:"tenants"`
 	// SigningAlgs are JWS algorithms to have keys for, besides RS256, ES256 and those the clients name: RS256, RS384, RS512,
 	// PS256, PS384, PS512, ES256, ES384, ES512, EdDSA.
 	SigningAlgs []jose.SignatureAlgorithm `yaml:"signing_algs"`
@@ -92,6 +97,14 @@ type Client struct {
 	UserinfoSignedResponseAlg jose.SignatureAlgorithm `yaml:"userinfo_signed_response_alg"`
 	// AccessTokenFormat is opaque (default) or jwt (RFC 9068).
 	AccessTokenFormat string `yaml:"access_token_format"`
+	// BackchannelLogoutURI is called when a session in which the client took part ends (Back-Channel Logout 1.0).
+	BackchannelLogoutURI string `yaml:"backchannel_logout_uri"`
+	// BackchannelLogoutSessionRequired asks for sid in the logout token, where it always is.
+	BackchannelLogoutSessionRequired bool `yaml:"backchannel_logout_session_required"`
+	// FrontchannelLogoutURI is loaded in a frame when such a session ends in a browser (Front-Channel Logout 1.0).
+	FrontchannelLogoutURI string `yaml:"frontchannel_logout_uri"`
+	// FrontchannelLogoutSessionRequired adds iss and sid to it.
+	FrontchannelLogoutSessionRequired bool `yaml:"frontchannel_logout_session_required"`
 	// RequirePKCE refuses authorization requests without code_challenge. Unset: only a client without a secret must use
 	// PKCE (RFC 9700 section 2.1.1).
 	RequirePKCE *bool `yaml:"require_pkce"`
@@ -241,12 +254,18 @@ func (c Client) withDefaults() Client {
 func (c Config) algorithmsInUse() []jose.SignatureAlgorithm {
 	inUse := append([]jose.SignatureAlgorithm{jose.RS256, jose.ES256}, c.SigningAlgs...)
 	for _, client := range c.Clients {
-		inUse = append(inUse, client.IDTokenSignedResponseAlg)
-		if client.UserinfoSignedResponseAlg != "" {
-			inUse = append(inUse, client.UserinfoSignedResponseAlg)
-		}
+		inUse = append(inUse, client.signingAlgorithms()...)
 	}
 	return inUse
+}
+
+// signingAlgorithms are those the client needs.
+func (c Client) signingAlgorithms() []jose.SignatureAlgorithm {
+	algs := []jose.SignatureAlgorithm{c.IDTokenSignedResponseAlg}
+	if c.UserinfoSignedResponseAlg != "" {
+		algs = append(algs, c.UserinfoSignedResponseAlg)
+	}
+	return algs
 }
 
 // public says whether the client cannot keep a secret (RFC 6749 section 2.1).

@@ -24,6 +24,7 @@ func (c Config) Validate() error {
 			errs = append(errs, fmt.Errorf("backchannel_urls[%d]: %w", i, err))
 		}
 	}
+	errs = append(errs, c.validateTenants())
 	for i, alg := range c.SigningAlgs {
 		if _, ok := findAlgorithm(alg); !ok {
 			errs = append(errs, fmt.Errorf("signing_algs[%d]: %q must be one of %s", i, alg, joined(algorithmNames())))
@@ -44,6 +45,27 @@ func (c Config) Validate() error {
 	errs = append(errs, validateUsers(c.Users), validateClients(c.Clients, users))
 	if c.AutoLogin != "" && users.findUser(c.AutoLogin) == nil {
 		errs = append(errs, fmt.Errorf("auto_login: %q is not one of the users", c.AutoLogin))
+	}
+	return errors.Join(errs...)
+}
+
+// validateTenants checks each as the configuration it amounts to.
+func (c Config) validateTenants() error {
+	var errs []error
+	seen := map[string]bool{}
+	for i, t := range c.Tenants {
+		err := t.check()
+		if root := strings.TrimSuffix(t.Path, "/"); err == nil && seen[root] {
+			err = fmt.Errorf("path %q is used twice", t.Path)
+		} else {
+			seen[root] = true
+		}
+		if err == nil {
+			err = c.tenantConfig(t).Validate()
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("tenants[%d]: %w", i, err))
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -171,6 +193,11 @@ func validateClients(clients []Client, users *directory) error {
 				fail("redirect_uris[%d]: %w", j, err)
 			}
 		}
+		for name, uri := range map[string]string{"backchannel_logout_uri": c.BackchannelLogoutURI, "frontchannel_logout_uri": c.FrontchannelLogoutURI} {
+			if err := validateLogoutURI(uri); uri != "" && err != nil {
+				fail("%s: %w", name, err)
+			}
+		}
 		for j, uri := range c.PostLogoutRedirectURIs {
 			if err := validateRedirectURI(uri); err != nil {
 				fail("post_logout_redirect_uris[%d]: %w", j, err)
@@ -195,6 +222,19 @@ func validateRedirectURI(uri string) error {
 	}
 	if !printableASCII(uri) || strings.Contains(uri, " ") {
 		return fmt.Errorf("%q must be ASCII, without spaces: percent-encode the rest", uri)
+	}
+	return nil
+}
+
+// validateLogoutURI is validateRedirectURI, for http and https alone: the provider or a frame of its page loads it. What
+// would end the source of a frame in the page's policy is refused.
+func validateLogoutURI(uri string) error {
+	if err := validateRedirectURI(uri); err != nil {
+		return err
+	}
+	u, err := url.Parse(uri)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || strings.ContainsAny(u.Host, ";,'\"*") || u.User != nil {
+		return fmt.Errorf("%q must be an http or https URL", uri)
 	}
 	return nil
 }

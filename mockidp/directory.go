@@ -6,17 +6,20 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"sync"
 )
 
-// directory answers who the clients and users are. It does not change once made.
+// directory answers who the clients and users are. The only change after it is made is that clients register.
 type directory struct {
-	clients []Client
-	users   []User
-	byID    map[string]*Client
+	clients    []Client
+	users      []User
+	mu         sync.RWMutex
+	byID       map[string]*Client
+	registered map[string]*registration
 }
 
 func newDirectory(clients []Client, users []User) *directory {
-	d := &directory{clients: clients, users: users, byID: make(map[string]*Client, len(clients))}
+	d := &directory{clients: clients, users: users, byID: make(map[string]*Client, len(clients)), registered: map[string]*registration{}}
 	for i := range clients {
 		d.byID[clients[i].ClientID] = &clients[i]
 	}
@@ -24,7 +27,29 @@ func newDirectory(clients []Client, users []User) *directory {
 }
 
 // client returns nil for an unknown ID.
-func (d *directory) client(id string) *Client { return d.byID[id] }
+func (d *directory) client(id string) *Client {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.byID[id]
+}
+
+// register adds a client. It returns false if there are too many.
+func (d *directory) register(client *Client, r *registration) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.registered) >= maxRegistered {
+		return false
+	}
+	d.byID[client.ClientID], d.registered[client.ClientID] = client, r
+	return true
+}
+
+// registration returns nil for a client that did not register itself.
+func (d *directory) registration(id string) *registration {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.registered[id]
+}
 
 // findUser looks for a username, then an email address, then a sub: the forms a login_hint takes. It returns nil for
 // nobody.

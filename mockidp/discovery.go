@@ -24,6 +24,11 @@ type metadata struct {
 	RevocationEndpoint    string                    `json:"revocation_endpoint"`
 	PushedRequestEndpoint string                    `json:"pushed_authorization_request_endpoint"`
 	DeviceEndpoint        string                    `json:"device_authorization_endpoint"`
+	RegistrationEndpoint  string                    `json:"registration_endpoint,omitempty"`
+	BackchannelLogout     bool                      `json:"backchannel_logout_supported"`
+	BackchannelSession    bool                      `json:"backchannel_logout_session_supported"`
+	FrontchannelLogout    bool                      `json:"frontchannel_logout_supported"`
+	FrontchannelSession   bool                      `json:"frontchannel_logout_session_supported"`
 	Scopes                []string                  `json:"scopes_supported"`
 	ResponseTypes         []string                  `json:"response_types_supported"`
 	ResponseModes         []string                  `json:"response_modes_supported"`
@@ -49,7 +54,16 @@ type metadata struct {
 }
 
 func (p *Provider) metadata(requestHost string) metadata {
+	registration := ""
+	if p.cfg.EnableRegistration {
+		registration = p.urls.back(requestHost, pathRegistration)
+	}
 	return metadata{
+		RegistrationEndpoint:  registration,
+		BackchannelLogout:     true,
+		BackchannelSession:    true,
+		FrontchannelLogout:    true,
+		FrontchannelSession:   true,
 		Issuer:                p.cfg.Issuer,
 		AuthorizationEndpoint: p.urls.front(pathAuthorize),
 		TokenEndpoint:         p.urls.back(requestHost, pathToken),

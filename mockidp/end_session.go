@@ -94,7 +94,10 @@ func (p *Provider) vouches(h *hint, current *session) bool {
 }
 
 func (p *Provider) finishLogout(w http.ResponseWriter, r *http.Request, req *logoutRequest) {
-	p.signOut(w, r)
+	if frames := p.frontchannelURIs(p.signOut(w, r)); len(frames) > 0 {
+		p.writeFrontchannel(w, frames, req.redirect)
+		return
+	}
 	p.leaveLogout(w, r, req, "You are signed out", "The session at this identity provider is over.")
 }
 

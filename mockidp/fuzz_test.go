@@ -28,6 +28,8 @@ func FuzzParseConfig(f *testing.F) {
 	f.Add(example)
 	f.Add([]byte("users: [{username: a, claims: {x: &a [*a]}}]"))
 	f.Add([]byte("issuer: http://[::1]:8080/a/"))
+	f.Add([]byte("tenants: [{path: /realms/x, users: [{username: a}]}, {path: /device}, {path: /a/, auto_login: bob}]"))
+	f.Add([]byte("clients: [{client_id: a, jwks: {keys: [{kty: OKP, crv: Ed25519, x: AAAA}]}, backchannel_logout_uri: 'http://a;b/'}]"))
 	f.Add([]byte("clients: [{client_id: a, redirect_uris: ['http://127.0.0.1/x']}]\n---\n"))
 	keys := testKeys()
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -22,6 +22,8 @@ const (
 	errUnauthorizedClient       = "unauthorized_client"
 	errUnmetAuthentication      = "unmet_authentication_requirements" // OpenID Connect Core Error Code UNMET_AUTHENTICATION_REQUIREMENTS
 	errAccessDenied             = "access_denied"
+	errInvalidRedirectURI       = "invalid_redirect_uri" // RFC 7591 section 3.2.2, with the one below
+	errInvalidClientMetadata    = "invalid_client_metadata"
 	errUnsupportedTokenType     = "unsupported_token_type" // RFC 7009 section 2.2.1
 	errInvalidTarget            = "invalid_target"         // RFC 8707 section 2
 	errAuthorizationPending     = "authorization_pending"  // RFC 8628 section 3.5, with the two below

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -40,6 +41,14 @@ func WithLogger(l *slog.Logger) Option { return func(p *Provider) { p.log = l } 
 func WithRand(r io.Reader) Option {
 	shared := &randomSource{reader: r}
 	return func(p *Provider) { p.random = shared }
+}
+
+// WithHTTPClient sets what back-channel logout calls relying parties with, for instance to trust a certificate of a test.
+// Default: a client that follows no redirect.
+func WithHTTPClient(c *http.Client) Option { return func(p *Provider) { p.outbound = c } }
+
+func newOutboundClient() *http.Client {
+	return &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 // SigningKey is a private key of the provider. The first key of an algorithm signs; all are published in the JWKS.

@@ -21,6 +21,9 @@ type Provider struct {
 	random    *randomSource
 	log       *slog.Logger
 	givenKeys []SigningKey
+	outbound  *http.Client // calls relying parties
+	options   []Option     // for tenants
+	tenants   tenants
 	handler   http.Handler
 	faults    *faultEngine
 	recorder  *recorder // nil unless requests are recorded
@@ -41,6 +44,9 @@ func New(cfg Config, opts ...Option) (*Provider, error) {
 		random:    newRandomSource(),
 		log:       slog.New(slog.DiscardHandler),
 		faults:    newFaultEngine(),
+		outbound:  newOutboundClient(),
+		options:   opts,
+		tenants:   tenants{byRoot: map[string]*Provider{}},
 	}
 	for _, opt := range opts {
 		opt(p)
@@ -56,6 +62,11 @@ func New(cfg Config, opts ...Option) (*Provider, error) {
 	}
 	p.store = newStore(cfg.Lifetimes)
 	p.handler = p.routes()
+	for _, t := range cfg.Tenants {
+		if _, err := p.AddTenant(t); err != nil {
+			return nil, err
+		}
+	}
 	return p, nil
 }
 
@@ -63,7 +74,9 @@ func New(cfg Config, opts ...Option) (*Provider, error) {
 func (p *Provider) Issuer() string { return p.cfg.Issuer }
 
 // ServeHTTP serves every endpoint, on any host.
-func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.handler.ServeHTTP(w, r) }
+func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p.serving(r.URL).handler.ServeHTTP(w, r)
+}
 
 // endpoint is one row of the table below. The name is the endpoint's stable name, for logs and, in time, for faults.
 type endpoint struct {
@@ -96,6 +109,11 @@ func (p *Provider) endpoints() []endpoint {
 		{"end_session", "POST " + at(pathEndSession), p.serveEndSession},
 		{"end_session_confirm", "POST " + at(pathEndSessionConfirm), p.serveEndSessionConfirm},
 		{"health", "GET " + pathHealth, serveHealth},
+	}
+	if p.cfg.EnableRegistration {
+		list = append(list,
+			endpoint{"registration", "POST " + at(pathRegistration), p.serveRegistration},
+			endpoint{"registration_client", "GET " + at(pathRegistration) + "/{client_id}", p.serveRegisteredClient})
 	}
 	if p.cfg.EnableTestMint {
 		list = append(list, endpoint{"test_mint", "POST " + at(pathTestMint), p.serveTestMint})

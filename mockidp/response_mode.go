@@ -3,6 +3,7 @@
 package mockidp
 
 import (
+	"html/template"
 	"net/http"
 	"net/url"
 )
@@ -49,7 +50,7 @@ func (r *authorizationRequest) readResponse(in params) *oauthError {
 
 // formPostPage posts the answer to the client from the browser.
 type formPostPage struct {
-	Action string
+	Action template.URL // registered, and of a scheme that runs no code; it may be an application's own
 	Client string
 	Fields url.Values
 }
@@ -58,7 +59,7 @@ type formPostPage struct {
 func (p *Provider) send(w http.ResponseWriter, r *http.Request, req *authorizationRequest, answer url.Values) {
 	switch req.responseMode {
 	case modeFormPost:
-		p.pages.writeScripted(w, "form_post.html", "form_post.js", "", formPostPage{req.redirectURI, req.client.ClientName, answer})
+		p.pages.writeScripted(w, "form_post.html", "form_post.js", "", formPostPage{template.URL(req.redirectURI), req.client.ClientName, answer})
 	case modeFragment:
 		redirect(w, r, req.redirectURI+"#"+answer.Encode())
 	default:

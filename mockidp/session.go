@@ -17,19 +17,22 @@ func (p *Provider) currentSession(r *http.Request) *session {
 // signIn starts a session for the user, in place of the browser's old one, and sets its cookie.
 func (p *Provider) signIn(w http.ResponseWriter, r *http.Request, user *User, acr string) *session {
 	cookie := p.random.token()
-	s := p.store.login(cookieValue(r, sessionCookie), cookie, p.random.token(), user.Username, acr, p.now())
+	s, replaced := p.store.login(cookieValue(r, sessionCookie), cookie, p.random.token(), user.Username, acr, p.now())
 	p.setCookie(w, sessionCookie, cookie)
 	p.log.InfoContext(r.Context(), "signed in", "user", user.Username)
+	p.tellBackchannels(r.Context(), replaced)
 	return s
 }
 
-// signOut ends the browser's session, if there is one.
-func (p *Provider) signOut(w http.ResponseWriter, r *http.Request) {
-	if s := p.currentSession(r); s != nil {
-		p.log.InfoContext(r.Context(), "signed out", "user", s.username)
-	}
-	p.store.endSession(cookieValue(r, sessionCookie), p.now())
+// signOut ends the browser's session and tells the clients that can be told without it. It returns nil if there was none.
+func (p *Provider) signOut(w http.ResponseWriter, r *http.Request) *endedSession {
+	ended := p.store.endSession(cookieValue(r, sessionCookie), p.now())
 	p.setCookie(w, sessionCookie, "")
+	if ended != nil {
+		p.log.InfoContext(r.Context(), "signed out", "user", ended.username)
+		p.tellBackchannels(r.Context(), ended)
+	}
+	return ended
 }
 
 // browser returns the hash of the login cookie, having set one if there was none.

@@ -5,6 +5,8 @@ package mockidp
 import (
 	"crypto/sha256"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -152,20 +154,20 @@ func (s *store) takeTransaction(id string, browser key, now time.Time) *transact
 
 // login replaces the session under oldCookie, if there is one, by a new one under newCookie: the cookie's value changes at
 // every login (session fixation). The same user keeps the sid; another user ends the old session.
-func (s *store) login(oldCookie, newCookie, newID, username, acr string, now time.Time) *session {
+func (s *store) login(oldCookie, newCookie, newID, username, acr string, now time.Time) (made *session, replaced *endedSession) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	made := &session{id: newID, username: username, authTime: now, acr: acr, life: &lifeline{clients: map[string]bool{}}}
+	made = &session{id: newID, username: username, authTime: now, acr: acr, life: &lifeline{clients: map[string]bool{}}}
 	if old, ok := s.sessions.get(oldCookie, now); ok {
 		if old.username == username {
 			made.id, made.life = old.id, old.life
 		} else {
-			old.life.ended = true
+			replaced = old.end()
 		}
 		s.sessions.drop(oldCookie)
 	}
 	s.sessions.put(newCookie, made, now)
-	return made
+	return made, replaced
 }
 
 // join notes that a client takes part in a session.
@@ -183,15 +185,23 @@ func (s *store) session(cookie string, now time.Time) *session {
 	return v
 }
 
-// endSession forgets the session. Grants without offline_access end with it (Back-Channel Logout 1.0 section 2.7 states the
+// endSession forgets the session and returns what is left of it, nil if there was none. Grants without offline_access end with it (Back-Channel Logout 1.0 section 2.7 states the
 // rule for refresh tokens).
-func (s *store) endSession(cookie string, now time.Time) {
+func (s *store) endSession(cookie string, now time.Time) *endedSession {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if v, ok := s.sessions.get(cookie, now); ok {
-		v.life.ended = true
-		s.sessions.drop(cookie)
+	v, ok := s.sessions.get(cookie, now)
+	if !ok {
+		return nil
 	}
+	s.sessions.drop(cookie)
+	return v.end()
+}
+
+// end is called with the store's lock held.
+func (v *session) end() *endedSession {
+	v.life.ended = true
+	return &endedSession{sid: v.id, username: v.username, clients: slices.Sorted(maps.Keys(v.life.clients))}
 }
 
 func (s *store) putCode(code string, c *authorizationCode, now time.Time) {

@@ -24,9 +24,17 @@ const (
 	pathDeviceAuth        = "/device_authorization"
 	pathDevice            = "/device"
 	pathDeviceDecide      = "/device/decide"
+	pathRegistration      = "/register"
 	pathTestMint          = "/test/mint"
 	pathHealth            = "/healthz"
 )
+
+// endpointPaths lists them.
+func endpointPaths() []string {
+	return []string{pathDiscovery, pathMetadata, pathJWKS, pathAuthorize, pathLogin, pathToken, pathUserinfo, pathEndSession,
+		pathEndSessionConfirm, pathIntrospection, pathRevocation, pathPushedRequest, pathDeviceAuth, pathDevice, pathDeviceDecide,
+		pathRegistration, pathTestMint, pathHealth}
+}
 
 // urls knows the issuer's base and the others (split horizon).
 type urls struct {

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mockidp
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// maxRegistered bounds how many clients may register themselves.
+const maxRegistered = 10_000
+
+// clientMetadata is what a client says of itself and is told (Dynamic Client Registration 1.0 section 2, RFC 7591 section 2).
+// Members that are not here are ignored, as both say, except those that would change how the client is treated.
+type clientMetadata struct {
+	ClientName                        string                  `json:"client_name,omitempty"`
+	TokenEndpointAuthMethod           string                  `json:"token_endpoint_auth_method,omitempty"`
+	ApplicationType                   string                  `json:"application_type,omitempty"`
+	RedirectURIs                      []string                `json:"redirect_uris,omitempty"`
+	PostLogoutRedirectURIs            []string                `json:"post_logout_redirect_uris,omitempty"`
+	ResponseTypes                     []string                `json:"response_types,omitempty"`
+	GrantTypes                        []string                `json:"grant_types,omitempty"`
+	JWKS                              *JWKS                   `json:"jwks,omitempty"`
+	IDTokenSignedResponseAlg          jose.SignatureAlgorithm `json:"id_token_signed_response_alg,omitempty"`
+	UserinfoSignedResponseAlg         jose.SignatureAlgorithm `json:"userinfo_signed_response_alg,omitempty"`
+	BackchannelLogoutURI              string                  `json:"backchannel_logout_uri,omitempty"`
+	BackchannelLogoutSessionRequired  bool                    `json:"backchannel_logout_session_required,omitempty"`
+	FrontchannelLogoutURI             string                  `json:"frontchannel_logout_uri,omitempty"`
+	FrontchannelLogoutSessionRequired bool                    `json:"frontchannel_logout_session_required,omitempty"`
+	RequirePushedRequests             bool                    `json:"require_pushed_authorization_requests,omitempty"`
+}
+
+// unsupportedMetadata would be a promise that is not kept.
+type unsupportedMetadata struct {
+	JWKSURI              string `json:"jwks_uri"`
+	SectorIdentifierURI  string `json:"sector_identifier_uri"`
+	SubjectType          string `json:"subject_type"`
+	IDTokenEncryptedAlg  string `json:"id_token_encrypted_response_alg"`
+	UserinfoEncryptedAlg string `json:"userinfo_encrypted_response_alg"`
+	SoftwareStatement    string `json:"software_statement"`
+}
+
+// registrationResponse is Dynamic Client Registration 1.0 section 3.2.
+type registrationResponse struct {
+	clientMetadata
+	ClientID                string `json:"client_id"`
+	ClientSecret            string `json:"client_secret,omitempty"`
+	ClientSecretExpiresAt   *int64 `json:"client_secret_expires_at,omitempty"` // 0: never; required with a secret
+	ClientIDIssuedAt        int64  `json:"client_id_issued_at"`
+	RegistrationAccessToken string `json:"registration_access_token"`
+	RegistrationClientURI   string `json:"registration_client_uri"`
+}
+
+// registration is a client that registered itself.
+type registration struct {
+	token    key // of the registration_access_token
+	response registrationResponse
+}
+
+// serveRegistration registers a client. It is open to anyone, and there only if enable_registration is set.
+func (p *Provider) serveRegistration(w http.ResponseWriter, r *http.Request) {
+	metadata, e := readRegistration(w, r)
+	var response *registrationResponse
+	if e == nil {
+		response, e = p.register(r, metadata)
+	}
+	if e != nil {
+		p.log.InfoContext(r.Context(), "registration refused", "error", e.code, "reason", e.description)
+		writeError(w, e)
+		return
+	}
+	p.log.InfoContext(r.Context(), "client registered", "client_id", response.ClientID)
+	writeJSON(w, http.StatusCreated, response)
+}
+
+func readRegistration(w http.ResponseWriter, r *http.Request) (clientMetadata, *oauthError) {
+	var metadata clientMetadata
+	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/json" {
+		return metadata, failure(errInvalidClientMetadata, "the body must be application/json")
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		return metadata, failure(errInvalidClientMetadata, "the body could not be read or is larger than %d bytes", maxBody)
+	}
+	var other unsupportedMetadata
+	if err := errors.Join(json.Unmarshal(body, &metadata), json.Unmarshal(body, &other)); err != nil {
+		return metadata, failure(errInvalidClientMetadata, "the body is not a JSON object of client metadata: %v", err)
+	}
+	if other.SubjectType == "public" {
+		other.SubjectType = ""
+	}
+	if other != (unsupportedMetadata{}) {
+		return metadata, failure(errInvalidClientMetadata, "jwks_uri, sector_identifier_uri, pairwise subjects, encrypted responses and software statements are not supported")
+	}
+	return metadata, nil
+}
+
+// register fills in the defaults of the specification, which are stricter than those of the configuration file.
+func (p *Provider) register(r *http.Request, m clientMetadata) (*registrationResponse, *oauthError) {
+	if m.TokenEndpointAuthMethod == "" {
+		m.TokenEndpointAuthMethod = authMethodBasic
+	}
+	client := m.client()
+	client.ClientID = p.random.token()
+	response := &registrationResponse{ClientID: client.ClientID, ClientIDIssuedAt: p.now().Unix(),
+		RegistrationAccessToken: p.random.token(), RegistrationClientURI: p.urls.back(r.Host, pathRegistration) + "/" + client.ClientID}
+	if !client.public() && m.TokenEndpointAuthMethod != authMethodPrivateKey {
+		client.ClientSecret = p.random.token()
+		response.ClientSecret, response.ClientSecretExpiresAt = client.ClientSecret, new(int64)
+	}
+	client = client.withDefaults()
+	if e := p.checkRegistration(client); e != nil {
+		return nil, e
+	}
+	response.clientMetadata = m.effective(client)
+	if !p.directory.register(&client, &registration{token: keyOf(response.RegistrationAccessToken), response: *response}) {
+		return nil, failure(errInvalidClientMetadata, "there are %d registered clients already, which is the most there may be", maxRegistered)
+	}
+	return response, nil
+}
+
+func (p *Provider) checkRegistration(client Client) *oauthError {
+	for _, uri := range client.RedirectURIs {
+		if err := validateRedirectURI(uri); err != nil {
+			return failure(errInvalidRedirectURI, "redirect_uris: %v", err)
+		}
+	}
+	redirects := client.allowsGrant(grantTypeCode) || client.allowsGrant(grantTypeImplicit)
+	if len(client.RedirectURIs) == 0 && redirects {
+		return failure(errInvalidRedirectURI, "redirect_uris is missing")
+	}
+	if err := validateClients([]Client{client}, p.directory); err != nil {
+		return failure(errInvalidClientMetadata, "%s", strings.TrimPrefix(err.Error(), "clients[0] ("+client.ClientID+"): "))
+	}
+	available := p.keys.algorithms()
+	for _, alg := range client.signingAlgorithms() {
+		if !slices.Contains(available, alg) {
+			return failure(errInvalidClientMetadata, "%s is not one of the algorithms in the discovery document", alg)
+		}
+	}
+	return nil
+}
+
+func (m clientMetadata) client() Client {
+	return Client{
+		ClientName: m.ClientName, TokenEndpointAuthMethod: m.TokenEndpointAuthMethod, ApplicationType: m.ApplicationType,
+		RedirectURIs: m.RedirectURIs, PostLogoutRedirectURIs: m.PostLogoutRedirectURIs, ResponseTypes: m.ResponseTypes,
+		GrantTypes: m.GrantTypes, JWKS: m.JWKS, IDTokenSignedResponseAlg: m.IDTokenSignedResponseAlg,
+		UserinfoSignedResponseAlg: m.UserinfoSignedResponseAlg, BackchannelLogoutURI: m.BackchannelLogoutURI,
+		BackchannelLogoutSessionRequired: m.BackchannelLogoutSessionRequired, FrontchannelLogoutURI: m.FrontchannelLogoutURI,
+		FrontchannelLogoutSessionRequired: m.FrontchannelLogoutSessionRequired, RequirePushedRequests: m.RequirePushedRequests,
+	}
+}
+
+// effective tells the client what it was registered with, defaults included.
+func (m clientMetadata) effective(c Client) clientMetadata {
+	m.ApplicationType, m.ResponseTypes, m.GrantTypes, m.IDTokenSignedResponseAlg = c.ApplicationType, c.ResponseTypes, c.GrantTypes, c.IDTokenSignedResponseAlg
+	return m
+}
+
+// serveRegisteredClient tells a client what is registered (Dynamic Client Registration 1.0 section 4).
+func (p *Provider) serveRegisteredClient(w http.ResponseWriter, r *http.Request) {
+	token, e := bearerToken(w, r)
+	if e != nil {
+		writeBearerError(w, e)
+		return
+	}
+	found := p.directory.registration(r.PathValue("client_id"))
+	if token == "" || found == nil || found.token != keyOf(token) {
+		writeBearerError(w, failure(errInvalidToken, "the registration_access_token does not fit the client"))
+		return
+	}
+	response := found.response
+	response.RegistrationAccessToken = token
+	writeJSON(w, http.StatusOK, response)
+}
