@@ -3,6 +3,7 @@
 package mockidp
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -43,4 +44,41 @@ func TestFaults_EveryRowIsWhole(t *testing.T) {
 		t.Errorf("%d faults can be staged, want 200 or more", staged)
 	}
 	t.Logf("%d rows, %d staged, %d excluded", len(faults), staged, len(faults)-staged)
+}
+
+// Run "go run ./mockidp/cmd/mockidp faults --markdown > docs/faults.md" when this fails.
+func TestFaultDocs_AreCurrent(t *testing.T) {
+	var want strings.Builder
+	if err := WriteFaultDocs(&want); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile("../docs/faults.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want.String() {
+		t.Error("docs/faults.md is not what the catalogue says: write it again")
+	}
+	for _, f := range must(Faults()) {
+		if !strings.Contains(want.String(), "| "+f.ID+" |") {
+			t.Errorf("%s is in no area", f.ID)
+		}
+	}
+}
+
+func TestExplainFault_NamesTheDeviation(t *testing.T) {
+	var out strings.Builder
+	if err := ExplainFault(&out, "c-aud"); err != nil || !strings.Contains(out.String(), "append") {
+		t.Errorf("%s, %v", out.String(), err)
+	}
+	if err := ExplainFault(&out, "C-NOPE"); err == nil {
+		t.Error("it explains a fault that does not exist")
+	}
+}
+
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
 }

@@ -36,6 +36,9 @@ func main() {
 
 // run is main with its surroundings injected. It ends when ctx does.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == "faults" {
+		return runFaults(args[1:], stdout, stderr)
+	}
 	s, err := parseSettings(args, getenv, stdout)
 	if errors.Is(err, errHelp) {
 		return exitOK
@@ -61,11 +64,20 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		cfg.Issuer = s.defaultIssuer(listener.Addr())
 	}
 	log := s.logger(stderr)
-	provider, err := mockidp.New(cfg, mockidp.WithLogger(log))
+	options := []mockidp.Option{mockidp.WithLogger(log)}
+	if s.controlListen != "" {
+		options = append(options, mockidp.WithRecording())
+	}
+	provider, err := mockidp.New(cfg, options...)
 	if err != nil {
 		_ = listener.Close()
 		complain(stderr, err)
 		return exitUsage
+	}
+	if err := serveControl(ctx, provider, s, log); err != nil {
+		_ = listener.Close()
+		complain(stderr, err)
+		return exitRuntime
 	}
 	banner(log, provider, listener.Addr(), cfg)
 	if err := serve(ctx, provider, listener, s, log); err != nil {

@@ -28,6 +28,9 @@ type settings struct {
 	logLevel    slog.Level
 	allowRemote bool
 	testMint    bool
+
+	controlListen string
+	controlToken  string
 }
 
 // errHelp says that the help was asked for and printed.
@@ -50,6 +53,8 @@ func parseSettings(args []string, getenv func(string) string, help io.Writer) (s
 	flags.BoolVar(&s.testMint, "enable-test-mint", false, "serve POST /test/mint, which gives an ID token to anyone")
 	flags.StringVar(&s.tlsCert, "tls-cert", "", "PEM `file` with the certificate chain; serves https")
 	flags.StringVar(&s.tlsKey, "tls-key", "", "PEM `file` with the key of --tls-cert")
+	flags.StringVar(&s.controlListen, "control-listen", "", "`address` for the control API; without it there is none")
+	flags.StringVar(&s.controlToken, "control-token", "", "`token` that requests to the control API must show; needed where other machines reach it")
 	flags.BoolVar(&s.allowRemote, "allow-remote", false, "let --listen be an address that other machines reach, as in a container")
 	flags.StringVar(&s.logFormat, "log-format", "text", "`format` of the log: text or json")
 	flags.TextVar(&s.logLevel, "log-level", slog.LevelInfo, "lowest `level` to log: debug, info, warn or error")
@@ -76,7 +81,7 @@ func parseSettings(args []string, getenv func(string) string, help io.Writer) (s
 }
 
 func printHelp(flags *flag.FlagSet, w io.Writer) {
-	fmt.Fprint(w, "mockidp serves a mock OpenID Provider, for tests only.\n\nUsage: mockidp [flags]\n\nEach flag has an environment variable: --tls-cert is MOCKIDP_TLS_CERT. A flag wins.\n\n")
+	fmt.Fprint(w, "mockidp serves a mock OpenID Provider, for tests only.\n\nUsage: mockidp [flags]\n       mockidp faults [ID | --markdown]   list the faults, or explain one\n\nEach flag has an environment variable: --tls-cert is MOCKIDP_TLS_CERT. A flag wins.\n\n")
 	flags.SetOutput(w)
 	flags.PrintDefaults()
 }
@@ -93,6 +98,9 @@ func (s settings) check() error {
 	}
 	if s.logFormat != "text" && s.logFormat != "json" {
 		return fmt.Errorf("--log-format %q must be text or json", s.logFormat)
+	}
+	if err := s.checkControl(); err != nil {
+		return err
 	}
 	host, _, err := net.SplitHostPort(s.listen)
 	if err != nil {

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mockidp
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"sigs.k8s.io/yaml"
+)
+
+// Areas of the catalogue, in its order: the letter in front of an ID.
+func faultAreas() [][2]string {
+	return [][2]string{
+		{"D", "Discovery"}, {"J", "Keys"}, {"A", "Authorization response"}, {"T", "Token endpoint"}, {"R", "Refresh"},
+		{"C", "Claims of the ID token"}, {"S", "Signature and JOSE header"}, {"U", "Userinfo"}, {"L", "Logout"},
+		{"H", "HTTP, at any endpoint"}, {"X", "Two issuers"},
+	}
+}
+
+// WriteFaultDocs writes the catalogue as Markdown: docs/faults.md.
+func WriteFaultDocs(w io.Writer) error {
+	faults, err := Faults()
+	if err != nil {
+		return err
+	}
+	staged := 0
+	for _, f := range faults {
+		if f.Staged() {
+			staged++
+		}
+	}
+	var out strings.Builder
+	fmt.Fprintf(&out, "# Faults of mockidp\n\nWritten by `go run ./mockidp/cmd/mockidp faults --markdown` from `mockidp/faults.yaml`: do not edit.\n\n"+
+		"%d faults, of which %d can be staged. Select one:\n\n"+
+		"- by URL: the issuer `<issuer>/faults/<ID>` always shows it, and needs no control channel;\n"+
+		"- for the next requests, or those of a client: `Provider.AddFault`, or `POST /v1/faults` of the control API with `{\"fault\": \"<ID>\", \"times\": 1, \"client_id\": \"app\"}`.\n\n"+
+		"A fault of *any* endpoint goes to the token endpoint; `H-HANG@jwks` sends it elsewhere. A relying party does one of these:\n\n| | |\n|---|---|\n", len(faults), staged)
+	for _, o := range Outcomes() {
+		fmt.Fprintf(&out, "| %s | %s |\n", o, o.Sentence())
+	}
+	for _, area := range faultAreas() {
+		fmt.Fprintf(&out, "\n## %s: %s\n\n| ID | endpoint | what is different | a correct relying party | specification |\n|---|---|---|---|---|\n", area[0], area[1])
+		for _, f := range faults {
+			if strings.HasPrefix(f.ID, area[0]+"-") && f.Staged() {
+				fmt.Fprintf(&out, "| %s | %s | %s | %s | %s |\n", f.ID, f.Endpoint, cell(f.Effect), cell(strings.TrimSpace("**"+string(f.Outcome)+"** "+f.Note)), f.Spec)
+			}
+		}
+	}
+	out.WriteString("\n## Not staged\n\n| ID | what would be different | why not |\n|---|---|---|\n")
+	for _, f := range faults {
+		if !f.Staged() {
+			fmt.Fprintf(&out, "| %s | %s | %s |\n", f.ID, cell(f.Effect), cell(f.Excluded))
+		}
+	}
+	_, err = io.WriteString(w, out.String())
+	return err
+}
+
+// cell keeps a text from being read as Markdown.
+func cell(s string) string {
+	return strings.NewReplacer("|", `\|`, "<", "&lt;", "_", `\_`, "${", "$\\{").Replace(s)
+}
+
+// ListFaults writes one line for each fault.
+func ListFaults(w io.Writer) error {
+	faults, err := Faults()
+	if err != nil {
+		return err
+	}
+	for _, f := range faults {
+		outcome := string(f.Outcome)
+		if !f.Staged() {
+			outcome = "not staged"
+		}
+		if _, err := fmt.Fprintf(w, "%-34s %-14s %-10s %s\n", f.ID, f.Endpoint, outcome, f.Effect); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ExplainFault writes everything about one fault.
+func ExplainFault(w io.Writer, id string) error {
+	f, err := FindFault(id)
+	if err != nil {
+		return err
+	}
+	var out strings.Builder
+	fmt.Fprintf(&out, "%s, at %s\n\n%s\n\nA correct relying party: %s\n", f.ID, f.Endpoint, f.Effect, strings.TrimSpace(f.Outcome.Sentence()+" "+f.Note))
+	if f.Spec != "" {
+		fmt.Fprintf(&out, "Specification: %s\n", f.Spec)
+	}
+	if !f.Staged() {
+		fmt.Fprintf(&out, "Not staged: %s\n", f.Excluded)
+	} else {
+		deviation, err := yaml.Marshal(f.Deviation)
+		if err != nil {
+			return fmt.Errorf("writing the deviation: %w", err)
+		}
+		fmt.Fprintf(&out, "By URL: <issuer>/faults/%s\nThe deviation:\n\n%s", f.ID, indent(string(deviation)))
+	}
+	_, err = io.WriteString(w, out.String())
+	return err
+}
+
+func indent(text string) string {
+	return "  " + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n  ") + "\n"
+}
