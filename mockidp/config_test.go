@@ -22,7 +22,7 @@ func TestParseConfig_TheExampleIsReadWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cfg.Issuer == "" || len(cfg.BackchannelURLs) == 0 || len(cfg.Clients) != 2 || len(cfg.Users) != 2 || cfg.Lifetimes.Code != time.Minute {
+	if cfg.Issuer == "" || len(cfg.BackchannelURLs) == 0 || len(cfg.Clients) != 3 || len(cfg.Tenants) != 1 || len(cfg.Clients[2].JWKS.Keys) != 1 || len(cfg.Users) != 2 || cfg.Lifetimes.Code != time.Minute {
 		t.Errorf("configuration %+v", cfg)
 	}
 	if cfg.Users[0].Claims["department"] != "engineering" {
@@ -84,6 +84,24 @@ func TestParseConfig_MistakesAreNamed(t *testing.T) {
 		"a claim of the protocol":           {"users: [{username: a, claims: {aud: x}}]", "claims.aud"},
 		"a claim that is no JSON":           {"users: [{username: a, claims: {x: {1: 2}}}]", "JSON"},
 		"a number that is no JSON":          {"users: [{username: a, claims: {x: .nan}}]", "JSON"},
+		"a response type":                   {"clients: [{client_id: a, response_types: [token]}]", "response_types[0]"},
+		"a grant type":                      {"clients: [{client_id: a, grant_types: [password]}]", "grant_types[0]"},
+		"an access token format":            {"clients: [{client_id: a, access_token_format: xml}]", "access_token_format"},
+		"a userinfo algorithm":              {"clients: [{client_id: a, userinfo_signed_response_alg: HS256}]", "userinfo_signed_response_alg"},
+		"a short secret for HS256":          {"clients: [{client_id: a, client_secret: b, token_endpoint_auth_method: client_secret_jwt}]", "32 bytes"},
+		"private_key_jwt without keys":      {"clients: [{client_id: a, token_endpoint_auth_method: private_key_jwt}]", "jwks must hold"},
+		"a key that is none":                {"clients: [{client_id: a, jwks: {keys: [{kty: x}]}}]", "jwks"},
+		"a private key":                     {"clients: [{client_id: a, jwks: {keys: [{kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo, d: nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A}]}}]", "public key"},
+		"a logout URI that is not http":     {"clients: [{client_id: a, backchannel_logout_uri: 'com.app:/x'}]", "backchannel_logout_uri"},
+		"a logout URI that ends a policy":   {"clients: [{client_id: a, frontchannel_logout_uri: 'https://a.example;x/'}]", "frontchannel_logout_uri"},
+		"a signing algorithm":               {"signing_algs: [HS256]", "signing_algs[0]"},
+		"a scope with a space":              {"scopes: ['a b']", "scopes[0]"},
+		"a scope there is already":          {"scopes: [openid]", "scopes[0]"},
+		"an acr that is no word":            {"authentication_contexts: [{acr: 'a b'}]", "authentication_contexts[0]"},
+		"a tenant without a path":           {"tenants: [{auto_login: alice}]", "tenants[0]"},
+		"a tenant over an endpoint":         {"tenants: [{path: /token}]", "hide the endpoint"},
+		"a tenant twice":                    {"tenants: [{path: /a}, {path: /a/}]", "tenants[1]"},
+		"a mistake in a tenant":             {"tenants: [{path: /a, auto_login: zoe}]", "tenants[0]: auto_login"},
 		"a lifetime that is too short":      {"lifetimes: {id_token: 1ms}", "lifetimes.id_token"},
 		"a code that lives too long":        {"lifetimes: {code: 11m}", "RFC 6749"},
 	} {

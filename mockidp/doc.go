@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package mockidp is an OpenID Provider for tests: a correct one, that keeps to OpenID Connect Core 1.0, Discovery 1.0,
-// RP-Initiated Logout 1.0, RFC 6749, RFC 6750, RFC 7636, RFC 9207 and RFC 9700, and that forgets everything when it stops.
+// Dynamic Client Registration 1.0, RP-Initiated, Back-Channel and Front-Channel Logout 1.0, RFC 6749, RFC 6750, RFC 7009,
+// RFC 7523, RFC 7591, RFC 7636, RFC 7662, RFC 8628, RFC 8693, RFC 9068, RFC 9126, RFC 9207 and RFC 9700, and that forgets
+// everything when it stops.
 // It knows its users and clients from a configuration and asks for no password. Never use it to protect anything.
 //
 // A Provider is an http.Handler. Embed it (New), start it in a test (package mockidptest), run it (cmd/mockidp) or deploy
@@ -37,6 +39,14 @@
 //	                                    |  GET /userinfo (Bearer): userinfo.go                 |
 //	   |  GET /end_session              |                                                      |
 //	   |------------------------------->|  end_session.go: session over, back to the RP        |
+//
+// # The other ways in
+//
+// pushed_request.go takes the request from the client first. response_type.go and response_mode.go are implicit and hybrid
+// flows and how an answer travels. device_authorization.go, device_page.go and token_device.go are the device flow;
+// token_client_credentials.go and token_exchange.go have no browser at all. grant_type.go lists what the token endpoint
+// does; client_assertion.go is how a client signs instead of showing a secret. registration.go adds clients, tenants.go
+// issuers, rotate.go keys. When a session ends, logout_notice.go tells the clients that took part in it.
 //
 // Each endpoint has one file; provider.go lists them in one table. What must be remembered (transactions, codes, tokens,
 // sessions) is in one place, store.go, in memory, with a lifetime and a bound on its number. Time and randomness are

@@ -63,6 +63,9 @@ func New(cfg Config, opts ...Option) (*Provider, error) {
 	p.store = newStore(cfg.Lifetimes)
 	p.handler = p.routes()
 	for _, t := range cfg.Tenants {
+		if p.parent != nil {
+			break // the issuer of a fault has none
+		}
 		if _, err := p.AddTenant(t); err != nil {
 			return nil, err
 		}

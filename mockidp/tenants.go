@@ -50,6 +50,9 @@ func (t Tenant) check() error {
 		return fmt.Errorf("path %q must begin with a slash and name at least one segment", t.Path)
 	}
 	root := "/" + strings.Trim(t.Path, "/")
+	if strings.HasPrefix(root+"/", pathFaults) {
+		return fmt.Errorf("path %q is where the issuers of faults are", t.Path)
+	}
 	for _, endpoint := range endpointPaths() {
 		if endpoint == root || strings.HasPrefix(endpoint, root+"/") {
 			return fmt.Errorf("path %q would hide the endpoint %s", t.Path, endpoint)
@@ -121,12 +124,8 @@ func (p *Provider) serving(u *url.URL) *Provider {
 	if len(p.tenants.byRoot) == 0 {
 		return p
 	}
-	if root, ok := strings.CutPrefix(u.Path, pathMetadata); ok {
-		if made := p.tenants.byRoot[strings.TrimSuffix(root, "/")]; made != nil {
-			return made
-		}
-	}
-	for root := u.Path; root != ""; root = root[:strings.LastIndexByte(root, '/')] {
+	path := strings.TrimPrefix(u.Path, pathMetadata)
+	for root := path; root != ""; root = root[:strings.LastIndexByte(root, '/')] {
 		if made := p.tenants.byRoot[root]; made != nil {
 			return made
 		}

@@ -5,6 +5,7 @@ package mockidp_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 
@@ -50,6 +51,16 @@ func TestTenants_EachIsAnIssuerOfItsOwn(t *testing.T) {
 		}
 		s.wantPage(s.authorize(), http.StatusOK, "Sign in")
 	})
+	t.Run("the issuers of faults are below each", func(t *testing.T) {
+		for _, base := range []string{issuer, issuer + "/realms/staff"} {
+			if doc := discovery(t, s, base+"/faults/NONE/.well-known/openid-configuration"); doc["issuer"] != base+"/faults/NONE" {
+				t.Errorf("issuer %v", doc["issuer"])
+			}
+			if doc := discovery(t, s, strings.Replace(base, issuer, issuer+"/.well-known/oauth-authorization-server", 1)+"/faults/NONE"); doc["issuer"] != base+"/faults/NONE" {
+				t.Errorf("issuer %v", doc["issuer"])
+			}
+		}
+	})
 	t.Run("an unknown path is nobody's", func(t *testing.T) {
 		for _, path := range []string{"/realms", "/realms/staffx/token", "/realms/staff/nowhere", "/x/.well-known/openid-configuration"} {
 			if a := s.get(issuer + path); a.StatusCode != http.StatusNotFound {
@@ -91,7 +102,7 @@ func TestAddTenant_MistakesAreNamed(t *testing.T) {
 	if _, err := s.AddTenant(mockidp.Tenant{Path: "/a"}); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{"", "/", "a", "/a", "/a/", "/a//b", "/../x", "/device", "/test", "/end_session/confirm", "/x/.well-known", "/.well-known", "/a?b", "/%61", "/{a}"} {
+	for _, path := range []string{"", "/", "a", "/a", "/a/", "/a//b", "/../x", "/device", "/test", "/end_session/confirm", "/faults", "/faults/x", "/x/.well-known", "/.well-known", "/a?b", "/%61", "/{a}"} {
 		if _, err := s.AddTenant(mockidp.Tenant{Path: path}); err == nil {
 			t.Errorf("%q is accepted", path)
 		}
