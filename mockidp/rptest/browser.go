@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rptest
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/ingress-auth/conformance/mockidp"
+)
+
+// Observation is what was seen of one login.
+type Observation struct {
+	// Refused says that the relying party did not even start.
+	Refused bool
+	// CallbackStatus is what the browser got at the callback; 0 if it never came there.
+	CallbackStatus int
+	HasSession     bool // a session cookie is there
+	HasAccess      bool // AuthPath answers 2xx
+	AuthStatus     int
+	Dropped        bool // the relying party closed the connection without an answer
+	TimedOut       bool
+	// Calls counts the requests that the provider received, by endpoint.
+	Calls map[string]int
+}
+
+// maxHops bounds a chain of redirects; maxPage a page that is read, in bytes.
+const (
+	maxHops = 12
+	maxPage = 1 << 20
+)
+
+type browser struct {
+	*scene
+	client *http.Client
+}
+
+func (s *scene) newBrowser() *browser {
+	jar, _ := cookiejar.New(nil) // fails for no options at all
+	return &browser{s, &http.Client{
+		Jar:           jar,
+		Transport:     &http.Transport{DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// login is a whole login in a new browser.
+func (s *scene) login(ctx context.Context) Observation {
+	ctx, cancel := context.WithTimeout(ctx, s.Limit)
+	defer cancel()
+	return s.newBrowser().login(ctx)
+}
+
+func (b *browser) login(ctx context.Context) Observation {
+	var o Observation
+	next := b.rp.URL + b.LoginPath
+	for range maxHops {
+		at, parseErr := url.Parse(next)
+		ours := parseErr == nil && strings.HasPrefix(next, b.rp.URL+"/")
+		status, location, err := b.visit(ctx, next, ours)
+		if ours && at.Path == b.CallbackPath {
+			o.CallbackStatus = status
+		}
+		if err != nil {
+			o.TimedOut = ours && ctx.Err() != nil
+			o.Dropped = ours && !o.TimedOut
+			break
+		}
+		// The browser goes between the two and nowhere else: what lies behind is the application or a stranger.
+		if location == "" || (ours && at.Path == b.CallbackPath) {
+			break
+		}
+		if !strings.HasPrefix(location, b.rp.URL+"/") && !strings.HasPrefix(location, b.idp.Issuer()+"/") {
+			break
+		}
+		next = location
+	}
+	b.look(ctx, &o)
+	return o
+}
+
+// patience is how long the person at the browser waits for the provider's page, which is no concern of the relying party.
+const patience = 3 * time.Second
+
+func (b *browser) visit(ctx context.Context, rawURL string, ours bool) (status int, location string, err error) {
+	if !ours {
+		limited, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		ctx = limited
+	}
+	return b.get(ctx, rawURL)
+}
+
+// look asks whether there is access now.
+func (b *browser) look(ctx context.Context, o *Observation) {
+	status, _, err := b.get(ctx, b.rp.URL+b.AuthPath)
+	if err != nil {
+		o.TimedOut = o.TimedOut || ctx.Err() != nil
+		o.Dropped = o.Dropped || !o.TimedOut
+	}
+	o.AuthStatus, o.HasAccess = status, status >= 200 && status < 300
+	origin, _ := url.Parse(b.rp.URL)
+	o.HasSession = false
+	for _, cookie := range b.client.Jar.Cookies(origin) {
+		if (cookie.Name == b.SessionCookie || cookie.Name == b.SessionCookie+"_0" || cookie.Name == b.SessionCookie+"_1") && cookie.Value != "" {
+			o.HasSession = true
+		}
+	}
+	o.Calls = map[string]int{}
+	for _, r := range b.idp.Requests(mockidp.RequestFilter{}) {
+		o.Calls[r.Endpoint]++
+	}
+}
+
+func (b *browser) get(ctx context.Context, rawURL string) (status int, location string, err error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, rawURL, nil)
+	if err != nil {
+		return 0, "", err
+	}
+	response, err := b.client.Do(r)
+	if err != nil {
+		return 0, "", err
+	}
+	defer response.Body.Close()
+	if _, err := io.Copy(io.Discard, io.LimitReader(response.Body, maxPage)); err != nil {
+		return response.StatusCode, "", err
+	}
+	if response.StatusCode >= 300 && response.StatusCode < 400 {
+		if u, err := response.Location(); err == nil {
+			location = u.String()
+		}
+	}
+	return response.StatusCode, location, nil
+}
