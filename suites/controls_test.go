@@ -54,6 +54,7 @@ func TestEveryCheckTurnsRedForAControlAndIsGreenWithoutOne(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts nginx")
 	}
+	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	catalogue, err := NewCatalogue(fixtures.FS())

@@ -65,6 +65,7 @@ func TestProxyStandsTheFaultCatalogue(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes as long as the proxy's own deadlines")
 	}
+	t.Parallel()
 	faults, err := mockidp.Faults()
 	if err != nil {
 		t.Fatal(err)
