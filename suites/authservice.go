@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -112,7 +113,7 @@ func tamperedSession(ctx context.Context, t *Trial, r subject.Route) error {
 		return stranger.Do(ctx, browser.Request{URL: authEndpoint(""), Header: http.Header{"Cookie": {name + "=" + value}}})
 	}
 	if whole, err := send(value); err != nil || whole.Status != http.StatusAccepted {
-		return fmt.Errorf("the untouched cookie is not accepted, so the tampered one proves nothing: %w", err)
+		return errors.Join(err, errors.New("the untouched cookie is not accepted, so the tampered one proves nothing"))
 	}
 	for _, at := range []int{0, len(value) / 3, len(value) / 2, len(value) - 2} {
 		response, err := send(value[:at] + flip(value[at]) + value[at+1:])

@@ -148,7 +148,7 @@ func plainHTTPCheck() Check {
 			t.Holds(requirement, callback.Header.Get("Location") == URL(r, "/page"), "the way back to "+URL(r, "/page"), describe(callback))
 			_, known, err := hasSession(ctx, b)
 			if err != nil || !known {
-				return fmt.Errorf("the sign-in gave no session over https (%t), so plain http proves nothing: %w", known, err)
+				return errors.Join(err, errors.New("the sign-in gave no session over https, so plain http proves nothing"))
 			}
 			response, err := t.Ask(ctx, b, r, Request{Target: "/page"})
 			if err != nil {

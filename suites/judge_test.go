@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ingress-auth/conformance/suites/browser"
 	"github.com/ingress-auth/conformance/suites/contract"
 	"github.com/ingress-auth/conformance/suites/exchange"
 	"github.com/ingress-auth/conformance/suites/platform/pki"
@@ -260,5 +261,14 @@ func TestARouteThatWasTakenByMistakeIsWithdrawn(t *testing.T) {
 	judgeOne(t, g, catalogueCheck(t, "admission/W1"))
 	if !slices.Contains(g.withdrawn, "w1") {
 		t.Error("the route is still there")
+	}
+}
+
+func TestTheBackendsAnswerGivesABypassAwayWithoutARecord(t *testing.T) {
+	echo := `{"name":"echo","method":"GET","host":"a","requestTarget":"/","proto":"HTTP/1.1","headers":[],"bodyBytes":0,"bodySha256":""}`
+	for body, want := range map[string]bool{echo: true, "": false, "<html>403</html>": false, `{"error":"no"}`: false} {
+		if got := isEcho(&browser.Response{Status: 200, Body: []byte(body)}); got != want {
+			t.Errorf("%q: %t, want %t", body, got, want)
+		}
 	}
 }

@@ -65,7 +65,6 @@ func TestProxyStandsTheFaultCatalogue(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes as long as the proxy's own deadlines")
 	}
-	t.Parallel()
 	faults, err := mockidp.Faults()
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ package suites
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -120,7 +121,7 @@ func codeOnce(ctx context.Context, t *Trial, r subject.Route) error {
 		return err
 	}
 	if _, signedIn, err := hasSession(ctx, b); err != nil || !signedIn {
-		return fmt.Errorf("the first callback signed nobody in (session: %t): %w", signedIn, err)
+		return errors.Join(err, errors.New("the first callback signed nobody in, so the second proves nothing"))
 	}
 	// The same browser as it was before the first callback: its state cookie is still there.
 	answer, err := before.Do(ctx, request)

@@ -57,7 +57,8 @@ func renderTruthTables(t *testing.T) string {
 	b.WriteString(`# Truth tables
 
 Written from the fixtures by ` + "`go test ./suites -run TruthTables -update`" + `; a test fails when this page is out of date. Every row is
-judged in a run; on ingress-nginx 1.11.0 each of them holds, but for the known deviations that the report names.
+judged in a run; on ingress-nginx 1.11.0 each of them holds, but for the known deviations that the report
+names and the rows about later versions, which do not apply.
 
 ## A backend's own 401
 

@@ -104,6 +104,7 @@ func (f *kindFlags) bringUp(ctx context.Context, r kindRun) (s *subject.Subject,
 	if err := load(ctx, r.out, c, built); err != nil {
 		return nil, err
 	}
+	r.out.step("cluster", "kubectl --kubeconfig %s", c.Kubeconfig())
 	s, err = subject.NewKind(ctx, subject.KindOptions{
 		RESTConfig: c.RESTConfig(), Ports: c.Ports(), Images: built, Gateways: r.gateways, Manifests: fixtures.FS(),
 		Redactor: r.redactor, Progress: r.out.on("deploy"),

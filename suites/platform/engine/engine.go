@@ -66,14 +66,6 @@ func (e *Engine) Restricted() bool { return e.private != nil && e.private.restri
 // Started tells whether the Ensure that returned this Engine started it.
 func (e *Engine) Started() bool { return e.started }
 
-// LogFile is the private engine's log, empty for any other.
-func (e *Engine) LogFile() string {
-	if e.private == nil {
-		return ""
-	}
-	return e.private.paths.dockerLog()
-}
-
 // Stop ends a private engine with all its containers and removes its networks, mounts and sockets; the data root with
 // the loaded images stays. Any other engine is left alone.
 func (e *Engine) Stop(ctx context.Context) error {
