@@ -52,6 +52,9 @@ func (p *Proxy) authenticateBearer(r *http.Request, raw string) decision {
 		return invalid("The token is meant for another audience", "bearer token for another audience")
 	}
 	c, err := idp.readClaims(token)
+	if err == nil {
+		err = checkDates(token.Claims, "exp")
+	}
 	if err != nil {
 		return invalid("The token is not valid", "bearer token claims not readable")
 	}

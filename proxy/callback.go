@@ -28,9 +28,13 @@ func (p *Proxy) callback(w http.ResponseWriter, r *http.Request) {
 	}
 	// Whatever happens now, the state has been used.
 	setCookies(w, p.states.end(r, login)...)
-	// RFC 9207: an answer from another issuer is a mix-up.
-	if iss := query.Get("iss"); iss != "" && iss != p.cfg.IssuerURL {
-		p.fail(w, r, problem{status: http.StatusForbidden, message: "The answer came from another identity provider.", retry: login.Redirect})
+	idp := p.provider.current()
+	if idp == nil {
+		p.providerUnavailable(w, r, login.Redirect)
+		return
+	}
+	if !idp.answered(query) {
+		p.fail(w, r, problem{status: http.StatusForbidden, message: "The answer came from another identity provider, or does not say from which.", retry: login.Redirect})
 		return
 	}
 	if code := query.Get("error"); code != "" {
@@ -41,7 +45,7 @@ func (p *Proxy) callback(w http.ResponseWriter, r *http.Request) {
 		p.fail(w, r, problem{status: http.StatusBadRequest, message: "The identity provider sent no code.", retry: login.Redirect})
 		return
 	}
-	s, trouble := p.redeem(r, login, query.Get("code"))
+	s, trouble := p.redeem(r, idp, login, query.Get("code"))
 	if trouble != nil {
 		trouble.retry = login.Redirect
 		p.fail(w, r, *trouble)
@@ -98,11 +102,7 @@ func limitText(s string, n int) string {
 }
 
 // redeem exchanges the code and returns a session for a person who may sign in.
-func (p *Proxy) redeem(r *http.Request, login *loginState, code string) (*session, *problem) {
-	idp := p.provider.current()
-	if idp == nil {
-		return nil, &problem{status: http.StatusServiceUnavailable, message: providerAway, cause: p.provider.lastError()}
-	}
+func (p *Proxy) redeem(r *http.Request, idp *identityProvider, login *loginState, code string) (*session, *problem) {
 	ctx := idp.context(r.Context())
 	token, err := idp.oauth2Config(p.callbackURL(r)).Exchange(ctx, code, oauth2.VerifierOption(login.Verifier))
 	if err != nil {

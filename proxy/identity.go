@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -36,6 +37,15 @@ func (i *identityProvider) oauth2Config(callbackURL string) *oauth2.Config {
 	return &c
 }
 
+// answered says whether an authorization response is this provider's own: one that names another issuer, or none where the
+// provider always names itself, is a mix-up (RFC 9207 §2.4).
+func (i *identityProvider) answered(query url.Values) bool {
+	if !query.Has("iss") {
+		return !i.metadata.AnswersName
+	}
+	return query.Get("iss") == i.cfg.IssuerURL
+}
+
 // claims is what the proxy learns about a person from a verified token.
 type claims struct {
 	Subject           string
@@ -49,12 +59,18 @@ type claims struct {
 // identify verifies the ID token beside an access token (OpenID Connect Core §3.1.3.7) and returns its claims. Where it
 // has no email address, the userinfo endpoint is asked.
 func (i *identityProvider) identify(ctx context.Context, token *oauth2.Token) (*claims, error) {
+	if err := checkTokenType(token); err != nil {
+		return nil, err
+	}
 	raw, _ := token.Extra("id_token").(string)
 	if raw == "" {
 		return nil, errors.New("the token response has no id_token: is openid in --scope?")
 	}
 	idToken, err := i.idTokens.Verify(ctx, raw)
 	if err != nil {
+		return nil, fmt.Errorf("verify the ID token: %w", err)
+	}
+	if err := checkDates(idToken.Claims, "exp", "iat"); err != nil {
 		return nil, fmt.Errorf("verify the ID token: %w", err)
 	}
 	if idToken.AccessTokenHash != "" {

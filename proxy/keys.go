@@ -4,6 +4,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/rsa"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +19,13 @@ import (
 // bearerRefetchInterval is how often at most an unknown key in a bearer token makes the proxy fetch the keys again:
 // anyone can send a bearer token, and each must not become a request to the identity provider.
 const bearerRefetchInterval = 10 * time.Second
+
+// maxKeyAge is how long a key is trusted before the provider is asked whether it still publishes it: one that was withdrawn
+// after a theft must not verify tokens for ever.
+const maxKeyAge = time.Hour
+
+// minRSABits is the least that RFC 7518 §3.3 and §3.5 allow.
+const minRSABits = 2048
 
 // keySet holds the identity provider's signing keys. It differs from go-oidc's in being fetched ahead, which /ready needs,
 // and in the throttle.
@@ -47,7 +55,7 @@ func (k *keySet) fetch(ctx context.Context) error {
 	var keys []jose.JSONWebKey
 	for _, raw := range document.Keys {
 		var key jose.JSONWebKey
-		if json.Unmarshal(raw, &key) == nil && key.Valid() && key.Use != "enc" {
+		if json.Unmarshal(raw, &key) == nil && usable(key) {
 			keys = append(keys, key)
 		}
 	}
@@ -58,9 +66,16 @@ func (k *keySet) fetch(ctx context.Context) error {
 	return nil
 }
 
-// VerifySignature implements oidc.KeySet. A key that is not known is looked for once more at the provider.
+func usable(key jose.JSONWebKey) bool {
+	if rsaKey, ok := key.Key.(*rsa.PublicKey); ok && rsaKey.N.BitLen() < minRSABits {
+		return false
+	}
+	return key.Valid() && key.Use != "enc"
+}
+
+// VerifySignature implements oidc.KeySet for ID tokens. A key that is not known is looked for once more at the provider.
 func (k *keySet) VerifySignature(ctx context.Context, jwt string) ([]byte, error) {
-	return k.verify(ctx, jwt, 0)
+	return k.verify(ctx, jwt, idTokenTypes, 0)
 }
 
 // throttledKeySet is the same for tokens that anyone may send.
@@ -68,38 +83,48 @@ type throttledKeySet struct{ *keySet }
 
 // VerifySignature implements oidc.KeySet.
 func (t throttledKeySet) VerifySignature(ctx context.Context, jwt string) ([]byte, error) {
-	return t.verify(ctx, jwt, bearerRefetchInterval)
+	return t.verify(ctx, jwt, bearerTokenTypes, bearerRefetchInterval)
 }
 
-func (k *keySet) verify(ctx context.Context, jwt string, interval time.Duration) ([]byte, error) {
-	algorithms := make([]jose.SignatureAlgorithm, 0, len(signingAlgorithms))
-	for _, a := range signingAlgorithms {
-		algorithms = append(algorithms, jose.SignatureAlgorithm(a))
-	}
-	signed, err := jose.ParseSigned(jwt, algorithms)
-	if err != nil {
-		return nil, fmt.Errorf("parse the token: %w", err)
-	}
-	payload, fetched, ok := k.tryKeys(signed)
-	if ok {
-		return payload, nil
-	}
-	if interval > 0 && k.now().Sub(fetched) < interval {
-		return nil, errors.New("no known key verifies the signature")
-	}
-	_, err, _ = k.fetching.Do("", func() (any, error) { return nil, k.fetch(context.WithoutCancel(ctx)) })
+func (k *keySet) verify(ctx context.Context, jwt string, types []string, interval time.Duration) ([]byte, error) {
+	signed, err := parseCompact(jwt, types)
 	if err != nil {
 		return nil, err
 	}
-	if payload, _, ok = k.tryKeys(signed); !ok {
+	if k.now().Sub(k.lastFetch()) > maxKeyAge {
+		_ = k.refetch(ctx) // an outage leaves the keys that are known
+	}
+	payload, ok := k.tryKeys(signed)
+	if ok {
+		return payload, nil
+	}
+	if interval > 0 && k.now().Sub(k.lastFetch()) < interval {
+		return nil, errors.New("no known key verifies the signature")
+	}
+	if err := k.refetch(ctx); err != nil {
+		return nil, err
+	}
+	if payload, ok = k.tryKeys(signed); !ok {
 		return nil, errors.New("no key of the identity provider verifies the signature")
 	}
 	return payload, nil
 }
 
-func (k *keySet) tryKeys(signed *jose.JSONWebSignature) (payload []byte, fetched time.Time, ok bool) {
+// refetch is fetch for many at once. Others wait for its outcome too: one client that goes away must not spoil it.
+func (k *keySet) refetch(ctx context.Context) error {
+	_, err, _ := k.fetching.Do("", func() (any, error) { return nil, k.fetch(context.WithoutCancel(ctx)) })
+	return err
+}
+
+func (k *keySet) lastFetch() time.Time {
 	k.mu.RLock()
-	keys, fetched := k.keys, k.fetched
+	defer k.mu.RUnlock()
+	return k.fetched
+}
+
+func (k *keySet) tryKeys(signed *jose.JSONWebSignature) (payload []byte, ok bool) {
+	k.mu.RLock()
+	keys := k.keys
 	k.mu.RUnlock()
 	id := signed.Signatures[0].Header.KeyID
 	for i := range keys {
@@ -107,8 +132,8 @@ func (k *keySet) tryKeys(signed *jose.JSONWebSignature) (payload []byte, fetched
 			continue
 		}
 		if payload, err := signed.Verify(&keys[i]); err == nil {
-			return payload, fetched, true
+			return payload, true
 		}
 	}
-	return nil, fetched, false
+	return nil, false
 }

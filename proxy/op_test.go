@@ -57,24 +57,25 @@ type testOP struct {
 	*httptest.Server
 	clock *clock
 
-	mu        sync.Mutex
-	key       *ecdsa.PrivateKey
-	keyID     string
-	signWith  *ecdsa.PrivateKey     // instead of the published key
-	codes     map[string]url.Values // code → authorization request
-	refresh   map[string]bool       // valid refresh tokens
-	user      map[string]any        // ID token claims
-	userInfo  map[string]any
-	issuer    string                                  // in the discovery document and tokens; default: URL
-	tamper    func(map[string]any)                    // last word on ID token claims
-	answer    func(r *http.Request) map[string]string // replaces the authorization answer
-	tokenFail func(form url.Values) (status int, code string)
-	noRefresh bool
-	noIDToken bool
-	down      bool
-	tokenHits int
-	jwksHits  int
-	authStyle []string
+	mu          sync.Mutex
+	key         *ecdsa.PrivateKey
+	keyID       string
+	signWith    *ecdsa.PrivateKey     // instead of the published key
+	codes       map[string]url.Values // code → authorization request
+	refresh     map[string]bool       // valid refresh tokens
+	user        map[string]any        // ID token claims
+	userInfo    map[string]any
+	issuer      string                                  // in the discovery document and tokens; default: URL
+	tamper      func(map[string]any)                    // last word on ID token claims
+	answer      func(r *http.Request) map[string]string // replaces the authorization answer
+	tokenFail   func(form url.Values) (status int, code string)
+	namesItself bool // announces iss in authorization responses
+	noRefresh   bool
+	noIDToken   bool
+	down        bool
+	tokenHits   int
+	jwksHits    int
+	authStyle   []string
 }
 
 func newTestOP(t testing.TB, c *clock) *testOP {
@@ -139,6 +140,7 @@ func (op *testOP) discovery(w http.ResponseWriter, _ *http.Request) {
 		"issuer": op.issuer, "authorization_endpoint": op.URL + "/authorize", "token_endpoint": op.URL + "/token",
 		"jwks_uri": op.URL + "/jwks", "userinfo_endpoint": op.URL + "/userinfo", "end_session_endpoint": op.URL + "/logout?x=1",
 		"id_token_signing_alg_values_supported": []string{"ES256", "none", "HS256"}, "token_endpoint_auth_methods_supported": op.authStyle,
+		"authorization_response_iss_parameter_supported": op.namesItself,
 	})
 }
 

@@ -114,6 +114,8 @@ type metadata struct {
 	EndSession    string   `json:"end_session_endpoint"`
 	Algorithms    []string `json:"id_token_signing_alg_values_supported"`
 	TokenAuth     []string `json:"token_endpoint_auth_methods_supported"`
+	// AnswersName says that the provider adds iss to each authorization response (RFC 9207 §3).
+	AnswersName bool `json:"authorization_response_iss_parameter_supported"`
 }
 
 func (p *provider) load(ctx context.Context) (*identityProvider, error) {

@@ -76,6 +76,9 @@ func (f *refresher) ask(ctx context.Context, old *session) (*session, error) {
 	if err != nil {
 		return nil, refreshFailure(err)
 	}
+	if err := checkTokenType(token); err != nil {
+		return nil, fmt.Errorf("%w: %w", errRefreshRefused, err)
+	}
 	renewed := *old
 	renewed.Refreshed = p.now().Unix()
 	renewed.RefreshToken = token.RefreshToken // x/oauth2 keeps the old one where none was sent
@@ -103,14 +106,15 @@ func (f *refresher) ask(ctx context.Context, old *session) (*session, error) {
 	return &renewed, nil
 }
 
-// refreshFailure tells a refusal from an outage.
+// refreshFailure tells a refusal from an outage. The request is the same for each session, so any of the token endpoint's
+// error codes (RFC 6749 §5.2) is about this one: Dex says invalid_request of a refresh token that is dead.
 func refreshFailure(err error) error {
 	var refused *oauth2.RetrieveError
 	if !errors.As(err, &refused) {
 		return withoutURL(err)
 	}
 	switch refused.ErrorCode {
-	case "invalid_grant", "invalid_client", "unauthorized_client":
+	case "invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope":
 		return fmt.Errorf("%w: %s", errRefreshRefused, refused.ErrorCode)
 	}
 	return fmt.Errorf("token endpoint: status %d", refused.Response.StatusCode)
