@@ -93,6 +93,9 @@ type Config struct {
 	EndSession bool
 	// AuthSuccessStatus is what /auth answers when it allows: 202 or 200.
 	AuthSuccessStatus int
+
+	// RequestLogging writes one line for each request; logins, refusals and troubles are logged without it too.
+	RequestLogging bool
 }
 
 // DefaultConfig returns the defaults, which are those of oauth2-proxy where the setting is the same.
@@ -101,7 +104,7 @@ func DefaultConfig() Config {
 		HTTPAddress: "127.0.0.1:4180", ProxyPrefix: "/oauth2", PingPath: "/ping", ReadyPath: "/ready",
 		GroupsClaim: "groups", CookieName: "_oauth2_proxy", CookieSecure: true,
 		CookieExpire: 168 * time.Hour, CSRFExpire: 15 * time.Minute, UpstreamTimeout: 30 * time.Second,
-		AuthSuccessStatus: http.StatusAccepted,
+		AuthSuccessStatus: http.StatusAccepted, RequestLogging: true,
 	}
 }
 

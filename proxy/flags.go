@@ -89,6 +89,8 @@ func newFlagSet(c *Config) *pflag.FlagSet {
 	f.BoolVar(&c.SkipProviderButton, "skip-provider-button", c.SkipProviderButton, "go to the identity provider without showing a page first")
 	f.BoolVar(&c.SkipJWTBearerTokens, "skip-jwt-bearer-tokens", c.SkipJWTBearerTokens, "accept the issuer's JWTs in Authorization: Bearer")
 	f.IntVar(&c.AuthSuccessStatus, "auth-success-status", c.AuthSuccessStatus, "what the auth endpoint answers when it allows: 202 or 200")
+
+	f.BoolVar(&c.RequestLogging, "request-logging", c.RequestLogging, "log each request")
 	return f
 }
 

@@ -56,6 +56,9 @@ func (s *statusRecorder) Unwrap() http.ResponseWriter { return s.ResponseWriter 
 
 // logRequest writes one line per request, without its query: that is where codes and states travel.
 func (p *Proxy) logRequest(r *http.Request, status int, began time.Time) {
+	if !p.cfg.RequestLogging {
+		return
+	}
 	level := slog.LevelInfo
 	if p.isHealthCheck(r.URL.Path) {
 		level = slog.LevelDebug // a kubelet asks every few seconds
