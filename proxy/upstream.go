@@ -5,16 +5,49 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 )
 
 type sessionKey struct{}
+
+// upstreamTarget is a parsed --upstream: nothing, a fixed status, or a server.
+type upstreamTarget struct {
+	status int
+	server *url.URL
+}
+
+func parseUpstream(raw string) (upstreamTarget, error) {
+	if raw == "" {
+		return upstreamTarget{}, nil
+	}
+	if code, ok := strings.CutPrefix(raw, "static://"); ok {
+		n, err := strconv.Atoi(code)
+		if err != nil || n < 200 || n > 599 {
+			return upstreamTarget{}, errors.New("needs a status from 200 to 599, for example static://202")
+		}
+		return upstreamTarget{status: n}, nil
+	}
+	if err := checkHTTPURL(raw); err != nil {
+		return upstreamTarget{}, fmt.Errorf("is neither static://<status> nor a server: %w", err)
+	}
+	u, err := url.Parse(raw)
+	if err != nil {
+		return upstreamTarget{}, err
+	}
+	if u.RawQuery != "" {
+		return upstreamTarget{}, errors.New("must not have a query")
+	}
+	return upstreamTarget{server: u}, nil
+}
 
 // newUpstream returns what stands behind the proxy, or nil when only an ingress asks it.
 func (p *Proxy) newUpstream() (http.Handler, error) {
