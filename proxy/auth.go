@@ -25,7 +25,7 @@ func (p *Proxy) auth(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if p.cfg.SetXAuthRequest {
-		setIdentity(w.Header(), "X-Auth-Request-", d.session, p.cfg.PassAccessToken)
+		authRequestHeaders.set(w.Header(), d.session, p.cfg.PassAccessToken)
 	}
 	w.WriteHeader(p.cfg.AuthSuccessStatus)
 }

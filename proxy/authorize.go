@@ -63,6 +63,9 @@ var constraints = []constraint{
 // constrain says why the query of /auth denies s; "" allows. What it cannot understand denies: an empty list, a query that
 // does not parse, a parameter that starts like a constraint and is none.
 func constrain(s *session, rawQuery string) (reason string) {
+	if rawQuery == "" {
+		return ""
+	}
 	query, err := url.ParseQuery(rawQuery)
 	if err != nil {
 		return "the query of the auth request cannot be read"

@@ -5,6 +5,7 @@ package proxy
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -64,15 +65,27 @@ func (m cookieMaker) split(name, value string, maxAge time.Duration) ([]*http.Co
 
 func chunkName(name string, i int) string { return name + "_" + strconv.Itoa(i) }
 
+// cookieValues returns the values of r's cookies called name + suffix, at most limit. net/http would copy every cookie of the
+// request, again for each name.
+func cookieValues(r *http.Request, name, suffix string, limit int) []string {
+	var values []string
+	for _, line := range r.Header["Cookie"] {
+		for rest := line; rest != "" && len(values) < limit; {
+			var pair string
+			pair, rest, _ = strings.Cut(rest, ";")
+			n, value, ok := strings.Cut(strings.TrimLeft(pair, " \t"), "=")
+			if ok && len(n) == len(name)+len(suffix) && strings.HasPrefix(n, name) && strings.HasSuffix(n, suffix) {
+				values = append(values, strings.TrimRight(value, " \t"))
+			}
+		}
+	}
+	return values
+}
+
 // join returns the values that r may carry under name, most of them wrong at most once in a while: the whole one and the
 // joined parts can both be there when a session grew or shrank and an ingress dropped one of the Set-Cookie headers.
 func (m cookieMaker) join(r *http.Request, name string) []string {
-	var values []string
-	for _, c := range r.CookiesNamed(name) {
-		if c.Value != "" && len(values) < maxCandidates {
-			values = append(values, c.Value)
-		}
-	}
+	values := slices.DeleteFunc(cookieValues(r, name, "", maxCandidates), func(v string) bool { return v == "" })
 	if v, ok := joinParts(r, name); ok {
 		values = append(values, v)
 	}
@@ -80,11 +93,11 @@ func (m cookieMaker) join(r *http.Request, name string) []string {
 }
 
 func joinParts(r *http.Request, name string) (string, bool) {
-	first, err := r.Cookie(chunkName(name, 0))
-	if err != nil {
+	first := cookieValues(r, name, "_0", 1)
+	if len(first) == 0 {
 		return "", false
 	}
-	number, value, ok := strings.Cut(first.Value, ".")
+	number, value, ok := strings.Cut(first[0], ".")
 	count, err := strconv.Atoi(number)
 	if !ok || err != nil || count < 2 || count > maxChunks {
 		// No part of ours, yet a presented credential: to be refused, and deleted.
@@ -93,11 +106,11 @@ func joinParts(r *http.Request, name string) (string, bool) {
 	var b strings.Builder
 	b.WriteString(value)
 	for i := 1; i < count; i++ {
-		c, err := r.Cookie(chunkName(name, i))
-		if err != nil {
+		part := cookieValues(r, name, "_"+strconv.Itoa(i), 1)
+		if len(part) == 0 {
 			break
 		}
-		b.WriteString(c.Value)
+		b.WriteString(part[0])
 	}
 	return b.String(), true
 }
@@ -105,12 +118,12 @@ func joinParts(r *http.Request, name string) (string, bool) {
 // presented lists the names under which r carries name or a part of it, each once, the whole first.
 func presented(r *http.Request, name string) []string {
 	var names []string
-	if len(r.CookiesNamed(name)) > 0 {
+	if len(cookieValues(r, name, "", 1)) > 0 {
 		names = append(names, name)
 	}
 	for i := range maxChunks {
-		if len(r.CookiesNamed(chunkName(name, i))) > 0 {
-			names = append(names, chunkName(name, i))
+		if n := chunkName(name, i); len(cookieValues(r, n, "", 1)) > 0 {
+			names = append(names, n)
 		}
 	}
 	return names

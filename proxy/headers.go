@@ -7,33 +7,45 @@ import (
 	"strings"
 )
 
-// setIdentity sets the identity headers under prefix, "X-Auth-Request-" or "X-Forwarded-". Empty claims and those that
-// cannot stand in a header are left out.
-func setIdentity(h http.Header, prefix string, s *session, accessToken bool) {
-	set := func(name, value string) {
-		if value != "" && isHeaderValue(value) {
-			h.Set(prefix+name, value)
-		}
-	}
-	set("User", s.Subject)
-	set("Email", s.Email)
-	set("Preferred-Username", s.PreferredUsername)
-	set("Groups", joinGroups(s.Groups))
+// identityHeaders are the names of the headers that say who a request is from, spelled as net/http keeps them.
+type identityHeaders struct{ user, email, preferredUsername, groups, accessToken string }
+
+var (
+	authRequestHeaders = identityHeaders{"X-Auth-Request-User", "X-Auth-Request-Email", "X-Auth-Request-Preferred-Username", "X-Auth-Request-Groups", "X-Auth-Request-Access-Token"}
+	forwardedHeaders   = identityHeaders{"X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Preferred-Username", "X-Forwarded-Groups", "X-Forwarded-Access-Token"}
+)
+
+// set says in h who s is. Empty claims and those that cannot stand in a header are left out.
+func (names identityHeaders) set(h http.Header, s *session, accessToken bool) {
+	setClaim(h, names.user, s.Subject)
+	setClaim(h, names.email, s.Email)
+	setClaim(h, names.preferredUsername, s.PreferredUsername)
+	setClaim(h, names.groups, joinGroups(s.Groups))
 	if accessToken {
-		set("Access-Token", s.AccessToken)
+		setClaim(h, names.accessToken, s.AccessToken)
+	}
+}
+
+func setClaim(h http.Header, name, value string) {
+	if value != "" && isHeaderValue(value) {
+		h[name] = []string{value}
 	}
 }
 
 // joinGroups lists groups with commas. A group with a comma in its name would read as two, one of which may be worth
 // having, so it is left out.
 func joinGroups(groups []string) string {
-	var usable []string
+	var b strings.Builder
 	for _, g := range groups {
-		if !strings.Contains(g, ",") && isHeaderValue(g) {
-			usable = append(usable, g)
+		if g == "" || strings.Contains(g, ",") || !isHeaderValue(g) {
+			continue
 		}
+		if b.Len() > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(g)
 	}
-	return strings.Join(usable, ",")
+	return b.String()
 }
 
 // isHeaderValue says whether s is a field value (RFC 9110 §5.5).

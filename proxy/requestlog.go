@@ -3,30 +3,48 @@
 package proxy
 
 import (
-	"context"
 	"crypto/rand"
 	"log/slog"
+	"maps"
 	"net/http"
-	"regexp"
+	"strings"
 	"time"
 )
 
-type requestIDKey struct{}
+// requestIDHeader is where the ingress names the request. Spelled as net/http keeps it.
+const requestIDHeader = "X-Request-Id"
 
-var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._:+/=-]{1,128}$`)
-
-// requestID is the ID the ingress gave the request (X-Request-Id), or one of our own.
+// requestID is the ID the ingress gave the request, or one of our own.
 func requestID(r *http.Request) string {
-	id, _ := r.Context().Value(requestIDKey{}).(string)
-	return id
+	if id := r.Header[requestIDHeader]; len(id) > 0 {
+		return id[0]
+	}
+	return ""
 }
 
+// withRequestID returns r, or a copy with an ID of our own where r has none that can stand in a log and a page.
 func withRequestID(r *http.Request) *http.Request {
-	id := r.Header.Get("X-Request-Id")
-	if !requestIDPattern.MatchString(id) {
-		id = rand.Text()
+	if isRequestID(requestID(r)) {
+		return r
 	}
-	return r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id))
+	named := *r
+	named.Header = maps.Clone(r.Header)
+	if named.Header == nil {
+		named.Header = http.Header{}
+	}
+	named.Header[requestIDHeader] = []string{rand.Text()}
+	return &named
+}
+
+func isRequestID(id string) bool {
+	for i := range len(id) {
+		switch c := id[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("._:+/=-", c) >= 0:
+		default:
+			return false
+		}
+	}
+	return 0 < len(id) && len(id) <= 128
 }
 
 // statusRecorder remembers the status for the log. Unwrap lets http.ResponseController flush and hijack.

@@ -74,7 +74,7 @@ func (s *sealer) open(name, value string) ([]byte, error) {
 	if err != nil {
 		return nil, errNotAuthentic
 	}
-	packed, err := s.aead.Open(nil, nil, sealed, []byte(name))
+	packed, err := s.aead.Open(sealed[:0], nil, sealed, []byte(name))
 	if err != nil {
 		return nil, errNotAuthentic
 	}

@@ -3,26 +3,25 @@
 package proxy
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"time"
 )
 
-// session is who signed in. Field names are short because the whole of it travels in a cookie; tokens are kept only when
-// a setting needs them (see callback.go).
+// session is who signed in. Tokens are kept only when a setting needs them (see callback.go), because the whole of it travels
+// in a cookie. sessioncodec.go has to know every field.
 type session struct {
-	Subject           string   `json:"s"`
-	Email             string   `json:"e,omitempty"`
-	Groups            []string `json:"g,omitempty"`
-	PreferredUsername string   `json:"p,omitempty"`
-	AccessToken       string   `json:"a,omitempty"`
-	RefreshToken      string   `json:"r,omitempty"`
-	IDToken           string   `json:"i,omitempty"`
+	Subject           string
+	Email             string
+	Groups            []string
+	PreferredUsername string
+	AccessToken       string
+	RefreshToken      string
+	IDToken           string
 	// Refreshed and Expires are seconds since 1970. Expires never moves.
-	Refreshed int64 `json:"t"`
-	Expires   int64 `json:"x"`
+	Refreshed int64
+	Expires   int64
 }
 
 var (
@@ -40,12 +39,8 @@ type sessionStore struct {
 
 // save returns the cookies that carry s, and deletions for what r carries beyond them.
 func (st *sessionStore) save(r *http.Request, s *session) (set, stale []*http.Cookie, err error) {
-	plaintext, err := json.Marshal(s)
-	if err != nil {
-		return nil, nil, fmt.Errorf("encode the session: %w", err)
-	}
 	remaining := time.Unix(s.Expires, 0).Sub(st.now())
-	set, err = st.cookies.split(st.name, st.sealer.seal(st.name, plaintext), remaining)
+	set, err = st.cookies.split(st.name, st.sealer.seal(st.name, s.encode()), remaining)
 	if err != nil {
 		return nil, nil, fmt.Errorf("store the session (the identity provider sent many or long claims or tokens): %w", err)
 	}
@@ -77,14 +72,14 @@ func (st *sessionStore) decode(value string) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	var s session
-	if err := json.Unmarshal(plaintext, &s); err != nil {
+	s, ok := decodeSession(plaintext)
+	if !ok {
 		return nil, errNotAuthentic
 	}
 	if !st.now().Before(time.Unix(s.Expires, 0)) {
 		return nil, errSessionExpired
 	}
-	return &s, nil
+	return s, nil
 }
 
 // clear returns cookies that delete every session cookie r carries.

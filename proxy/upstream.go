@@ -87,7 +87,7 @@ func (p *Proxy) newReverseProxy(target *url.URL) http.Handler {
 			stripIdentity(pr.Out.Header)
 			p.stripOwnCookies(pr.Out.Header)
 			if s, ok := pr.In.Context().Value(sessionKey{}).(*session); ok {
-				setIdentity(pr.Out.Header, "X-Forwarded-", s, p.cfg.PassAccessToken)
+				forwardedHeaders.set(pr.Out.Header, s, p.cfg.PassAccessToken)
 			}
 		},
 		ErrorHandler: p.upstreamFailed,
