@@ -81,8 +81,11 @@ type Config struct {
 	PassAccessToken     bool
 	SkipProviderButton  bool
 	SkipJWTBearerTokens bool
-	// ReverseProxy says that a trusted proxy stands in front and its X-Forwarded-Host and X-Forwarded-Proto count.
+	// ReverseProxy says that a proxy stands in front: X-Forwarded-Host and X-Forwarded-Proto count when the request comes
+	// from one of TrustedProxies.
 	ReverseProxy bool
+	// TrustedProxies are IP addresses and networks (CIDR). Empty: loopback and the private ranges.
+	TrustedProxies []string
 	// EndSession sends the browser to the identity provider's end_session endpoint on sign-out.
 	EndSession bool
 	// AuthSuccessStatus is what /auth answers when it allows: 202 or 200.

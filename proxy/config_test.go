@@ -92,7 +92,7 @@ func TestMistakesNameTheSettingToMend(t *testing.T) {
 		{with("--scope=email"), nil, "--scope"},
 		{with("--oidc-groups-claim="), nil, "--oidc-groups-claim"},
 		{minimalArgs, []string{"OAUTH2_PROXY_COOKIE_SECRETE=x"}, "OAUTH2_PROXY_COOKIE_SECRETE is no setting"},
-		{minimalArgs, []string{"OAUTH2_PROXY_COOKIE_EXPIRE=soon"}, "OAUTH2_PROXY_COOKIE_EXPIRE cannot be read as duration"},
+		{minimalArgs, []string{"OAUTH2_PROXY_COOKIE_EXPIRE=soon"}, "OAUTH2_PROXY_COOKIE_EXPIRE must be a duration"},
 		{minimalArgs, []string{"OAUTH2_PROXY_ALLOWED_GROUP=a", "OAUTH2_PROXY_ALLOWED_GROUPS=b"}, "set the same thing"},
 	} {
 		_, err := ParseConfig(tc.args, tc.environ, io.Discard)
@@ -116,7 +116,7 @@ func TestAllMistakesAreNamedAtOnce(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	var out bytes.Buffer
-	if _, err := ParseConfig([]string{"--help"}, nil, &out); !errors.Is(err, ErrHelp) {
+	if _, err := ParseConfig([]string{"--help"}, nil, &out); !errors.Is(err, ErrDone) {
 		t.Error(err)
 	}
 	if !strings.Contains(out.String(), "--oidc-issuer-url") {

@@ -4,39 +4,50 @@ package proxy
 
 import (
 	"errors"
-	"fmt"
 	"io"
-	"regexp"
-	"strings"
 
 	"github.com/spf13/pflag"
 )
 
-const environmentPrefix = "OAUTH2_PROXY_"
+// ErrDone is returned by ParseConfig when what was asked for (help, the schema, a check) has been written.
+var ErrDone = errors.New("what was asked for has been written")
 
-// serviceVariable matches what Kubernetes puts into every pod's environment for a Service named oauth2-proxy.
-var serviceVariable = regexp.MustCompile(`^OAUTH2_PROXY_(SERVICE_(HOST|PORT)|PORT)(_|$)`)
+// commandFlags are asked on the command line only.
+var commandFlags = []string{"config", "check-config", "print-schema"}
 
-// ErrHelp is returned by ParseConfig when help was asked for and written.
-var ErrHelp = pflag.ErrHelp
-
-// ParseConfig reads flags (without the program's name) and, for those not given, OAUTH2_PROXY_* from environ (as from
-// os.Environ). Lists are repeated or comma-separated. Help goes to out. The result is valid; the error names every setting
-// to mend.
+// ParseConfig reads flags (without the program's name), for those not given OAUTH2_PROXY_* from environ (as from
+// os.Environ), and for those not given either the file of --config. Lists are repeated or, but for the file,
+// comma-separated. What --help, --check-config and --print-schema ask for goes to out; ErrDone says so. The result is valid;
+// the error names every setting to mend and where it was given.
 func ParseConfig(args, environ []string, out io.Writer) (Config, error) {
 	cfg := DefaultConfig()
-	flags := newFlagSet(&cfg)
-	flags.SetOutput(out)
-	if err := flags.Parse(args); err != nil {
+	s := sources{flags: newFlagSet(&cfg), origins: map[string]string{}}
+	s.flags.SetOutput(out)
+	file := s.flags.String("config", "", "YAML file with settings by their flag names; flags and environment come first")
+	check := s.flags.Bool("check-config", false, "say whether the configuration is right, and what it is, and end")
+	schema := s.flags.Bool("print-schema", false, "print the JSON Schema of the file and end")
+	if err := s.commandLine(args); errors.Is(err, pflag.ErrHelp) {
+		return Config{}, ErrDone
+	} else if err != nil {
 		return Config{}, err
 	}
-	if flags.NArg() > 0 {
-		return Config{}, fmt.Errorf("%q is not a flag: settings are given as --name=value", flags.Arg(0))
+	if *schema {
+		return Config{}, errors.Join(writeSchema(out), ErrDone)
 	}
-	if err := applyEnvironment(flags, environ); err != nil {
-		return Config{}, err
+	err := s.environment(environ)
+	if *file != "" {
+		err = errors.Join(err, s.file(*file))
 	}
-	return cfg, cfg.Validate()
+	if err == nil {
+		err = s.located(cfg.Validate())
+	}
+	if *check && err == nil {
+		err = s.located(cfg.checkFiles())
+		if err == nil {
+			err = errors.Join(s.writeEffective(out), ErrDone)
+		}
+	}
+	return cfg, err
 }
 
 func newFlagSet(c *Config) *pflag.FlagSet {
@@ -47,7 +58,9 @@ func newFlagSet(c *Config) *pflag.FlagSet {
 	f.StringVar(&c.ProxyPrefix, "proxy-prefix", c.ProxyPrefix, "path of the proxy's own endpoints")
 	f.StringVar(&c.PingPath, "ping-path", c.PingPath, "liveness path outside the prefix; empty: none")
 	f.StringVar(&c.ReadyPath, "ready-path", c.ReadyPath, "readiness path outside the prefix; empty: none")
-	f.BoolVar(&c.ReverseProxy, "reverse-proxy", c.ReverseProxy, "a trusted proxy stands in front: use its X-Forwarded-Host and X-Forwarded-Proto")
+	f.BoolVar(&c.RequestLogging, "request-logging", c.RequestLogging, "log each request")
+	f.BoolVar(&c.ReverseProxy, "reverse-proxy", c.ReverseProxy, "a proxy stands in front: use its X-Forwarded-Host and X-Forwarded-Proto")
+	f.StringSliceVar(&c.TrustedProxies, "trusted-proxy-ip", c.TrustedProxies, "address or network (CIDR) of the proxy in front; default: loopback and private networks")
 
 	f.StringVar(&c.IssuerURL, "oidc-issuer-url", c.IssuerURL, "issuer of the identity provider, exactly as its discovery document spells it")
 	f.StringVar(&c.DiscoveryURL, "oidc-discovery-url", c.DiscoveryURL, "where to fetch the discovery document when the issuer is not reachable from here")
@@ -90,43 +103,15 @@ func newFlagSet(c *Config) *pflag.FlagSet {
 	f.BoolVar(&c.SkipJWTBearerTokens, "skip-jwt-bearer-tokens", c.SkipJWTBearerTokens, "accept the issuer's JWTs in Authorization: Bearer")
 	f.IntVar(&c.AuthSuccessStatus, "auth-success-status", c.AuthSuccessStatus, "what the auth endpoint answers when it allows: 202 or 200")
 
-	f.BoolVar(&c.RequestLogging, "request-logging", c.RequestLogging, "log each request")
+	annotate(f, secretAnnotation, "client-secret")
+	annotate(f, secretAnnotation, "cookie-secret")
+	annotate(f, choicesAnnotation, "cookie-samesite", "", "lax", "strict", "none")
+	annotate(f, choicesAnnotation, "auth-success-status", "202", "200")
 	return f
 }
 
-// applyEnvironment sets the flags that were not given. An unknown name is refused: a misspelt setting that is silently
-// ignored leaves a door open.
-func applyEnvironment(flags *pflag.FlagSet, environ []string) error {
-	byVariable := map[string]*pflag.Flag{}
-	flags.VisitAll(func(f *pflag.Flag) {
-		name := environmentPrefix + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		byVariable[name] = f
-		if f.Value.Type() == "stringSlice" {
-			byVariable[name+"S"] = f // oauth2-proxy names lists in the plural
-		}
-	})
-	byVariable[environmentPrefix+"UPSTREAMS"] = flags.Lookup("upstream")
-	byVariable[environmentPrefix+"COOKIE_DOMAINS"] = flags.Lookup("cookie-domain")
-	setBy := map[string]string{}
-	var errs []error
-	for _, entry := range environ {
-		name, value, _ := strings.Cut(entry, "=")
-		if !strings.HasPrefix(name, environmentPrefix) || serviceVariable.MatchString(name) {
-			continue
-		}
-		f, ok := byVariable[name]
-		switch {
-		case !ok:
-			errs = append(errs, fmt.Errorf("environment variable %s is no setting of this proxy: correct or remove it", name))
-		case setBy[f.Name] != "":
-			errs = append(errs, fmt.Errorf("environment variables %s and %s set the same thing: remove one", setBy[f.Name], name))
-		case !f.Changed:
-			setBy[f.Name] = name
-			if err := f.Value.Set(value); err != nil {
-				// The value may be a secret: it is not quoted.
-				errs = append(errs, fmt.Errorf("environment variable %s cannot be read as %s", name, f.Value.Type()))
-			}
-		}
+func annotate(f *pflag.FlagSet, annotation, flag string, values ...string) {
+	if err := f.SetAnnotation(flag, annotation, values); err != nil {
+		panic(err) // the flag stands above
 	}
-	return errors.Join(errs...)
 }

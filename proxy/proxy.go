@@ -32,6 +32,7 @@ type Proxy struct {
 	sessions  *sessionStore
 	states    *stateStore
 	redirects redirectValidator
+	trusted   trustedProxies
 	refresher *refresher
 	upstream  http.Handler
 	endpoints map[string]http.HandlerFunc
@@ -63,6 +64,9 @@ func New(ctx context.Context, cfg Config, opts Options) (*Proxy, error) {
 	}
 	if p.upstream, err = p.newUpstream(); err != nil {
 		return nil, fmt.Errorf("--upstream: %w", err)
+	}
+	if p.trusted, err = parseTrustedProxies(cfg.TrustedProxies); err != nil {
+		return nil, err
 	}
 	p.refresher = newRefresher(p)
 	p.endpoints = p.routes()

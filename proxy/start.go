@@ -53,7 +53,7 @@ func (p *Proxy) origin(r *http.Request) string {
 	if r.TLS != nil || p.cfg.CookieSecure {
 		scheme = "https"
 	}
-	if p.cfg.ReverseProxy {
+	if p.behindProxy(r) {
 		if h := firstValue(r.Header.Get("X-Forwarded-Host")); authorityPattern.MatchString(h) {
 			host = h
 		}

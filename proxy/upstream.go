@@ -96,7 +96,7 @@ func (p *Proxy) newReverseProxy(target *url.URL) http.Handler {
 
 // setForwarded continues the X-Forwarded chain behind a trusted proxy and begins it otherwise.
 func (p *Proxy) setForwarded(pr *httputil.ProxyRequest) {
-	if !p.cfg.ReverseProxy {
+	if !p.behindProxy(pr.In) {
 		pr.SetXForwarded()
 		return
 	}

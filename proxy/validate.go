@@ -164,6 +164,12 @@ func (c Config) validateServing() error {
 			errs = append(errs, fmt.Errorf("%s=%q must be empty or a path such as /health", p.flag, p.value))
 		}
 	}
+	if _, err := parseTrustedProxies(c.TrustedProxies); err != nil {
+		errs = append(errs, err)
+	}
+	if len(c.TrustedProxies) > 0 && !c.ReverseProxy {
+		errs = append(errs, errors.New("--trusted-proxy-ip has no effect without --reverse-proxy: add that or remove this"))
+	}
 	if c.AuthSuccessStatus != http.StatusOK && c.AuthSuccessStatus != http.StatusAccepted {
 		errs = append(errs, fmt.Errorf("--auth-success-status=%d is not offered: use 202 or 200", c.AuthSuccessStatus))
 	}

@@ -24,7 +24,7 @@ const shutdownTimeout = 20 * time.Second
 func main() {
 	cfg, err := proxy.ParseConfig(os.Args[1:], os.Environ(), os.Stdout)
 	switch {
-	case errors.Is(err, proxy.ErrHelp):
+	case errors.Is(err, proxy.ErrDone):
 		return
 	case err != nil:
 		fmt.Fprintf(os.Stderr, "The proxy cannot start with this configuration:\n%v\nSee --help for the settings.\n", err)
