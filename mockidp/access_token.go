@@ -13,6 +13,8 @@ const (
 
 	accessTokenOpaque = "opaque"
 	accessTokenJWT    = "jwt"
+	// accessTokenForAudience is a JWT for a request with an audience.
+	accessTokenForAudience = "jwt_for_audience"
 )
 
 // newAccessToken makes an access token for a grant and remembers it. audience is empty unless the client asked for one.
@@ -22,11 +24,17 @@ func (p *Provider) newAccessToken(client *Client, g *grant, granted scopes, audi
 		grant: g, scopes: granted, audience: audience, actor: actor,
 		issued: now, expires: now.Add(p.cfg.Lifetimes.AccessToken),
 	}
-	token := p.random.token()
-	if client.AccessTokenFormat == accessTokenJWT {
+	token := p.dialect.TokenPrefix + p.random.token()
+	if client.AccessTokenFormat == accessTokenJWT || client.AccessTokenFormat == accessTokenForAudience && len(audience) > 0 {
 		claims := p.describeAccessToken(made)
-		claims["jti"] = token
-		signed, err := p.keys.sign(client.IDTokenSignedResponseAlg, typAccessToken, claims)
+		if claims["jti"] == nil {
+			claims["jti"] = token
+		}
+		typ := p.dialect.AccessTokenType
+		if typ == "" {
+			typ = typAccessToken
+		}
+		signed, err := p.keys.sign(client.IDTokenSignedResponseAlg, typ, claims)
 		if err != nil {
 			return "", failure(errServerError, "the access token could not be signed")
 		}
@@ -49,7 +57,8 @@ func (p *Provider) describeAccessToken(a *accessToken) map[string]any {
 	if len(a.scopes) > 0 {
 		claims["scope"] = a.scopes.String()
 	}
-	if user := p.directory.findUser(a.grant.username); user != nil {
+	user := p.userOf(a.grant)
+	if user != nil {
 		maps.Copy(claims, map[string]any{
 			"sub":       user.Sub,
 			"auth_time": a.grant.authTime.Unix(),
@@ -60,6 +69,7 @@ func (p *Provider) describeAccessToken(a *accessToken) map[string]any {
 	if a.actor != nil {
 		claims["act"] = a.actor
 	}
+	p.applyDialect(dialectEdit{part: partAccessToken, user: user, client: p.directory.client(a.grant.clientID), grant: a.grant, granted: a.scopes, audience: a.audience}, claims)
 	return claims
 }
 

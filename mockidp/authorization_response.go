@@ -32,11 +32,16 @@ func (p *Provider) authorizationAnswer(req *authorizationRequest, s *session) (u
 		acr:      s.acr,
 		acrAsked: req.acr.asked,
 		claims:   req.claims,
-		sid:      s.id,
-		life:     s.life,
+
+		maxAgeAsked: req.maxAge != nil,
+		audience:    req.audience,
+		edited:      s.edited,
+		sid:         s.id,
+		life:        s.life,
 	}
 	p.store.join(s, req.client.ClientID)
-	answer, parts := url.Values{}, idTokenParts{nonce: req.nonce}
+	g.offline = req.offline && p.store.consentOnce(g.clientID, g.username, req.asks(promptConsent), p.now())
+	answer, parts := url.Values{}, idTokenParts{nonce: req.nonce, frontChannel: true}
 	if req.responseType.code {
 		parts.code = p.random.token()
 		p.store.putCode(parts.code, &authorizationCode{grant: g, redirectURI: req.redirectURI, codeChallenge: req.codeChallenge}, p.now())
@@ -44,7 +49,7 @@ func (p *Provider) authorizationAnswer(req *authorizationRequest, s *session) (u
 	}
 	if req.responseType.token {
 		var e *oauthError
-		if parts.accessToken, e = p.newAccessToken(req.client, g, g.scopes, nil, nil); e != nil {
+		if parts.accessToken, e = p.newAccessToken(req.client, g, g.scopes, g.audience, nil); e != nil {
 			return nil, e
 		}
 		answer.Set("access_token", parts.accessToken)
@@ -73,7 +78,9 @@ func (p *Provider) refuseAuthorization(w http.ResponseWriter, r *http.Request, r
 
 // respond adds state, as it came, and iss (RFC 9207), on success and on error.
 func (p *Provider) respond(w http.ResponseWriter, r *http.Request, req *authorizationRequest, answer url.Values) {
-	answer.Set("iss", p.cfg.Issuer)
+	if !p.dialect.NoResponseIss {
+		answer.Set("iss", p.cfg.Issuer)
+	}
 	if req.state != "" {
 		answer.Set("state", req.state)
 	}

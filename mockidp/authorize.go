@@ -30,8 +30,10 @@ type authorizationRequest struct {
 	prompt        []string
 	maxAge        *time.Duration
 	loginHint     string
-	pushed        bool   // it came by servePushedRequest
-	hintedSub     string // of the id_token_hint or the claims parameter
+	audience      []string // of the access token, in a dialect that knows it
+	offline       bool     // access_type=offline
+	pushed        bool     // it came by servePushedRequest
+	hintedSub     string   // of the id_token_hint or the claims parameter
 	claims        claimsRequest
 	acr           acrRequest
 }
@@ -108,7 +110,11 @@ func (p *Provider) readRequest(req *authorizationRequest, in params) *oauthError
 			return e
 		}
 	}
-	if req.scopes = parseScopes(in.get("scope")).among(p.supportedScopes()); len(req.scopes) == 0 {
+	if in.get("audience") != "" && req.client.AccessTokenFormat == accessTokenForAudience {
+		req.audience = in["audience"]
+	}
+	req.offline = in.get("access_type") == "offline" && req.client.IssueRefreshToken == refreshOnce
+	if req.scopes = p.scopesOf(in); len(req.scopes) == 0 && !p.dialect.OAuthOnly {
 		return failure(errInvalidScope, "scope is missing or holds no supported scope; ask for openid")
 	}
 	if e := req.checkIDToken(); e != nil {

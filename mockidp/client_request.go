@@ -24,10 +24,14 @@ func (p *Provider) readClientRequest(w http.ResponseWriter, r *http.Request, nam
 
 // refuseClient answers with an error of the back channel and logs it.
 func (p *Provider) refuseClient(w http.ResponseWriter, r *http.Request, what string, client *Client, e *oauthError) {
+	p.logRefusal(r, what, client, e)
+	writeError(w, e)
+}
+
+func (p *Provider) logRefusal(r *http.Request, what string, client *Client, e *oauthError) {
 	id := ""
 	if client != nil {
 		id = client.ClientID
 	}
 	p.log.InfoContext(r.Context(), what+" refused", "client_id", id, "error", e.code, "reason", e.description)
-	writeError(w, e)
 }

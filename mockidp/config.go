@@ -22,6 +22,9 @@ type Config struct {
 	// Issuer is the issuer identifier, an http or https URL without query or fragment. It is the prefix of every
 	// endpoint, path included, and never changes with the host a request came by.
 	Issuer string `yaml:"issuer"`
+	// Dialect is the real provider to be like: keycloak, google, entra, okta, okta-org, auth0, dex or github; empty means plain.
+	// See Dialects.
+	Dialect string `yaml:"dialect"`
 	// BackchannelURLs are other origins (scheme://host[:port]) by which relying parties reach the provider. See the
 	// package documentation, split horizon.
 	BackchannelURLs []string `yaml:"backchannel_urls"`
@@ -95,7 +98,7 @@ type Client struct {
 	IDTokenSignedResponseAlg jose.SignatureAlgorithm `yaml:"id_token_signed_response_alg"`
 	// UserinfoSignedResponseAlg makes userinfo a signed JWT (Core 1.0 section 5.3.2); empty means JSON.
 	UserinfoSignedResponseAlg jose.SignatureAlgorithm `yaml:"userinfo_signed_response_alg"`
-	// AccessTokenFormat is opaque (default) or jwt (RFC 9068).
+	// AccessTokenFormat is opaque (default), jwt (RFC 9068), or jwt_for_audience: a JWT for a request with the parameter audience.
 	AccessTokenFormat string `yaml:"access_token_format"`
 	// BackchannelLogoutURI is called when a session in which the client took part ends (Back-Channel Logout 1.0).
 	BackchannelLogoutURI string `yaml:"backchannel_logout_uri"`
@@ -108,7 +111,8 @@ type Client struct {
 	// RequirePKCE refuses authorization requests without code_challenge. Unset: only a client without a secret must use
 	// PKCE (RFC 9700 section 2.1.1).
 	RequirePKCE *bool `yaml:"require_pkce"`
-	// IssueRefreshToken is offline_access (default: when that scope is granted), always or never.
+	// IssueRefreshToken is offline_access (default: when that scope is granted), always, never, or access_type_offline: with that
+	// parameter, at the first login of a user or with prompt=consent.
 	IssueRefreshToken string `yaml:"issue_refresh_token"`
 	// AutoLogin overrides Config.AutoLogin for this client.
 	AutoLogin string `yaml:"auto_login"`
@@ -169,12 +173,13 @@ const (
 	refreshOffline = "offline_access"
 	refreshAlways  = "always"
 	refreshNever   = "never"
+	refreshOnce    = "access_type_offline"
 )
 
 // withDefaults returns a copy in which nothing is left to chance: every optional field has its value.
 func (c Config) withDefaults() Config {
 	if c.Issuer == "" {
-		c.Issuer = DefaultIssuer
+		c.Issuer = DefaultIssuer + c.dialectOf().Path
 	}
 	if len(c.Clients) == 0 {
 		c.Clients = DefaultClients()
@@ -186,13 +191,14 @@ func (c Config) withDefaults() Config {
 		c.AuthenticationContexts = DefaultAuthenticationContexts()
 	}
 	c.Lifetimes = c.Lifetimes.withDefaults()
+	dialect := c.dialectOf()
 	clients := make([]Client, len(c.Clients))
 	for i, client := range c.Clients {
-		clients[i] = client.withDefaults()
+		clients[i] = client.inDialect(dialect).withDefaults()
 	}
 	users := make([]User, len(c.Users))
 	for i, user := range c.Users {
-		users[i] = user.withDefaults()
+		users[i] = user.inDialect(dialect).withDefaults()
 	}
 	c.Clients, c.Users = clients, users
 	return c
@@ -213,6 +219,17 @@ func (l Lifetimes) withDefaults() Lifetimes {
 	set(&l.PushedRequest, time.Minute)
 	set(&l.DeviceCode, 10*time.Minute)
 	return l
+}
+
+// inDialect fills in what the dialect has for clients that say nothing.
+func (c Client) inDialect(d *Dialect) Client {
+	if c.IssueRefreshToken == "" {
+		c.IssueRefreshToken = d.Clients.IssueRefreshToken
+	}
+	if c.AccessTokenFormat == "" {
+		c.AccessTokenFormat = d.Clients.AccessTokenFormat
+	}
+	return c
 }
 
 func (c Client) withDefaults() Client {
@@ -270,6 +287,15 @@ func (c Client) signingAlgorithms() []jose.SignatureAlgorithm {
 
 // public says whether the client cannot keep a secret (RFC 6749 section 2.1).
 func (c Client) public() bool { return c.TokenEndpointAuthMethod == authMethodNone }
+
+// inDialect gives the user a subject identifier of the dialect's form, unless there is one.
+func (u User) inDialect(d *Dialect) User {
+	if u.Sub == "" && d.Sub != "" {
+		sub, _ := identifiers(u.Username).expandString(d.Sub)
+		u.Sub, _ = sub.(string)
+	}
+	return u
+}
 
 func (u User) withDefaults() User {
 	if u.Sub == "" {

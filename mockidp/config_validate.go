@@ -16,15 +16,16 @@ import (
 // Validate reports everything that is wrong with the configuration, in the words of the configuration file. Fields left
 // empty have their defaults.
 func (c Config) Validate() error {
+	given := c
 	c = c.withDefaults()
 	var errs []error
-	errs = append(errs, validateIssuer(c.Issuer))
+	errs = append(errs, validateIssuer(c.Issuer), c.validateDialect())
 	for i, base := range c.BackchannelURLs {
 		if err := validateBackchannelURL(base, c.Issuer); err != nil {
 			errs = append(errs, fmt.Errorf("backchannel_urls[%d]: %w", i, err))
 		}
 	}
-	errs = append(errs, c.validateTenants())
+	errs = append(errs, given.validateTenants())
 	for i, alg := range c.SigningAlgs {
 		if _, ok := findAlgorithm(alg); !ok {
 			errs = append(errs, fmt.Errorf("signing_algs[%d]: %q must be one of %s", i, alg, joined(algorithmNames())))
@@ -54,7 +55,7 @@ func (c Config) validateTenants() error {
 	var errs []error
 	seen := map[string]bool{}
 	for i, t := range c.Tenants {
-		err := t.check()
+		err := t.check(c.endpointPaths())
 		if root := strings.TrimSuffix(t.Path, "/"); err == nil && seen[root] {
 			err = fmt.Errorf("path %q is used twice", t.Path)
 		} else {
@@ -178,13 +179,13 @@ func validateClients(clients []Client, users *directory) error {
 		if _, ok := findAlgorithm(c.IDTokenSignedResponseAlg); !ok {
 			fail("id_token_signed_response_alg: %q must be one of %s", c.IDTokenSignedResponseAlg, joined(algorithmNames()))
 		}
-		oneOf("access_token_format", c.AccessTokenFormat, accessTokenOpaque, accessTokenJWT)
+		oneOf("access_token_format", c.AccessTokenFormat, accessTokenOpaque, accessTokenJWT, accessTokenForAudience)
 		for j, name := range c.ResponseTypes {
 			if _, ok := parseResponseType(name); !ok {
 				fail("response_types[%d]: %q must be one of: %s", j, name, joined(supportedResponseTypes()))
 			}
 		}
-		oneOf("issue_refresh_token", c.IssueRefreshToken, refreshOffline, refreshAlways, refreshNever)
+		oneOf("issue_refresh_token", c.IssueRefreshToken, refreshOffline, refreshAlways, refreshNever, refreshOnce)
 		if c.AutoLogin != "" && users.findUser(c.AutoLogin) == nil {
 			fail("auto_login: %q is not one of the users", c.AutoLogin)
 		}

@@ -38,7 +38,7 @@ func (p *Provider) serveDeviceAuthorization(w http.ResponseWriter, r *http.Reque
 	}
 	var granted scopes
 	if e == nil {
-		if granted = parseScopes(in.get("scope")).among(p.supportedScopes()); len(granted) == 0 {
+		if granted = p.scopesOf(in); len(granted) == 0 && !p.dialect.OAuthOnly {
 			e = failure(errInvalidScope, "scope is missing or holds no supported scope; ask for openid")
 		}
 	}

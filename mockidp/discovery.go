@@ -19,11 +19,11 @@ type metadata struct {
 	TokenEndpoint         string                    `json:"token_endpoint"`
 	UserinfoEndpoint      string                    `json:"userinfo_endpoint"`
 	JWKSURI               string                    `json:"jwks_uri"`
-	EndSessionEndpoint    string                    `json:"end_session_endpoint"`
-	IntrospectionEndpoint string                    `json:"introspection_endpoint"`
-	RevocationEndpoint    string                    `json:"revocation_endpoint"`
-	PushedRequestEndpoint string                    `json:"pushed_authorization_request_endpoint"`
-	DeviceEndpoint        string                    `json:"device_authorization_endpoint"`
+	EndSessionEndpoint    string                    `json:"end_session_endpoint,omitempty"`
+	IntrospectionEndpoint string                    `json:"introspection_endpoint,omitempty"`
+	RevocationEndpoint    string                    `json:"revocation_endpoint,omitempty"`
+	PushedRequestEndpoint string                    `json:"pushed_authorization_request_endpoint,omitempty"`
+	DeviceEndpoint        string                    `json:"device_authorization_endpoint,omitempty"`
 	RegistrationEndpoint  string                    `json:"registration_endpoint,omitempty"`
 	BackchannelLogout     bool                      `json:"backchannel_logout_supported"`
 	BackchannelSession    bool                      `json:"backchannel_logout_session_supported"`
@@ -38,10 +38,10 @@ type metadata struct {
 	UserinfoAlgs          []jose.SignatureAlgorithm `json:"userinfo_signing_alg_values_supported"`
 	TokenAuthMethods      []string                  `json:"token_endpoint_auth_methods_supported"`
 	TokenAuthAlgs         []jose.SignatureAlgorithm `json:"token_endpoint_auth_signing_alg_values_supported"`
-	IntrospectionMethods  []string                  `json:"introspection_endpoint_auth_methods_supported"`
-	IntrospectionAlgs     []jose.SignatureAlgorithm `json:"introspection_endpoint_auth_signing_alg_values_supported"`
-	RevocationMethods     []string                  `json:"revocation_endpoint_auth_methods_supported"`
-	RevocationAlgs        []jose.SignatureAlgorithm `json:"revocation_endpoint_auth_signing_alg_values_supported"`
+	IntrospectionMethods  []string                  `json:"introspection_endpoint_auth_methods_supported,omitempty"`
+	IntrospectionAlgs     []jose.SignatureAlgorithm `json:"introspection_endpoint_auth_signing_alg_values_supported,omitempty"`
+	RevocationMethods     []string                  `json:"revocation_endpoint_auth_methods_supported,omitempty"`
+	RevocationAlgs        []jose.SignatureAlgorithm `json:"revocation_endpoint_auth_signing_alg_values_supported,omitempty"`
 	Claims                []string                  `json:"claims_supported"`
 	CodeChallengeMethods  []string                  `json:"code_challenge_methods_supported"`
 	PromptValues          []string                  `json:"prompt_values_supported"`
@@ -58,13 +58,13 @@ func (p *Provider) metadata(requestHost string) metadata {
 	if p.cfg.EnableRegistration {
 		registration = p.urls.back(requestHost, pathRegistration)
 	}
-	return metadata{
+	m := metadata{
 		RegistrationEndpoint:  registration,
 		BackchannelLogout:     true,
 		BackchannelSession:    true,
 		FrontchannelLogout:    true,
 		FrontchannelSession:   true,
-		Issuer:                p.cfg.Issuer,
+		Issuer:                p.publishedIssuer(),
 		AuthorizationEndpoint: p.urls.front(pathAuthorize),
 		TokenEndpoint:         p.urls.back(requestHost, pathToken),
 		UserinfoEndpoint:      p.urls.back(requestHost, pathUserinfo),
@@ -91,9 +91,27 @@ func (p *Provider) metadata(requestHost string) metadata {
 		CodeChallengeMethods:  []string{challengeS256},
 		PromptValues:          []string{promptNone, promptLogin, promptConsent, promptSelectAccount},
 		ACRValues:             p.acrValues(),
-		ResponseIss:           true,
+		ResponseIss:           !p.dialect.NoResponseIss,
 		ClaimsParameter:       true,
 	}
+	return m.without(p.urls)
+}
+
+// without takes back what hangs on endpoints that are not served.
+func (m metadata) without(u urls) metadata {
+	if !u.serves(pathIntrospection) {
+		m.IntrospectionMethods, m.IntrospectionAlgs = nil, nil
+	}
+	if !u.serves(pathRevocation) {
+		m.RevocationMethods, m.RevocationAlgs = nil, nil
+	}
+	if !u.serves(pathDeviceAuth) {
+		m.GrantTypes = slices.DeleteFunc(m.GrantTypes, func(name string) bool { return name == grantTypeDevice })
+	}
+	if !u.serves(pathEndSession) { // sessions never end by a browser, so nobody is told
+		m.BackchannelLogout, m.BackchannelSession, m.FrontchannelLogout, m.FrontchannelSession = false, false, false, false
+	}
+	return m
 }
 
 // claimsSupported names the protocol's claims and those that some user has.
@@ -102,16 +120,38 @@ func (p *Provider) claimsSupported() []string {
 	for _, name := range []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "c_hash", "s_hash", "acr", "amr", "sid"} {
 		names[name] = true
 	}
+	more, fewer := p.dialect.claimsOfDialect()
 	for i := range p.directory.users {
-		for name := range p.directory.users[i].claims(userScopes()) {
+		for name := range p.directory.users[i].claims(p.supportedScopes()) {
 			names[name] = true
 		}
+	}
+	for _, name := range fewer {
+		delete(names, name)
+	}
+	for _, name := range more {
+		names[name] = true
 	}
 	return slices.Sorted(maps.Keys(names))
 }
 
 func (p *Provider) serveDiscovery(w http.ResponseWriter, r *http.Request) {
-	writeCacheable(w, p.metadata(r.Host))
+	plain := p.metadata(r.Host)
+	if p.dialect.Discovery.Add == nil {
+		writeCacheable(w, plain)
+		return
+	}
+	document := map[string]any{}
+	encoded, err := json.Marshal(plain)
+	if err == nil {
+		err = json.Unmarshal(encoded, &document)
+	}
+	if err != nil {
+		http.Error(w, "the document could not be written", http.StatusInternalServerError)
+		return
+	}
+	maps.Copy(document, dialectValues{"host": r.Host}.expandMap(p.dialect.Discovery.Add))
+	writeCacheable(w, document)
 }
 
 // writeCacheable writes a public document that may be kept for a while.

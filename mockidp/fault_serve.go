@@ -53,7 +53,7 @@ func (p *Provider) withFaults(e endpoint) http.HandlerFunc {
 }
 
 func (p *Provider) newStage(r *http.Request, client string) *stage {
-	other := p.urls.base + pathFaults + noFault
+	other := p.faultIssuer(noFault)
 	if p.parent != nil {
 		other = p.parent.cfg.Issuer
 	}

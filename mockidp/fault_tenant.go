@@ -24,7 +24,12 @@ func (p *Provider) FaultIssuer(fault string) (string, error) {
 			return "", err
 		}
 	}
-	return p.urls.base + pathFaults + fault, nil
+	return p.faultIssuer(fault), nil
+}
+
+// faultIssuer has the end that the dialect wants.
+func (p *Provider) faultIssuer(fault string) string {
+	return p.urls.base + pathFaults + fault + p.dialect.IssuerSuffix
 }
 
 // routeFaultTenants adds the tenants' paths, unless this is one. RFC 8414 puts the well-known part first.
@@ -63,7 +68,7 @@ func (p *Provider) faultTenant(fault string) (*Provider, error) {
 		return tenant, nil
 	}
 	cfg := p.cfg
-	cfg.Issuer = p.urls.base + pathFaults + fault
+	cfg.Issuer = p.faultIssuer(fault)
 	tenant, err := New(cfg, func(t *Provider) {
 		t.parent, t.clock, t.random, t.log = p, p.clock, p.random, p.log
 		t.recorder = p.recorder

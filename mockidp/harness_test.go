@@ -122,7 +122,23 @@ type idp struct {
 	clock   *fakeClock
 	browser *http.Client
 	log     *lockedBuffer
+	dialect mockidp.Dialect // the zero value for plain
 }
+
+// at is where an endpoint is, by the names of dialects.yaml.
+func (s *idp) at(name string) string {
+	if path, ok := s.dialect.Endpoints[name]; ok {
+		return s.base() + path
+	}
+	plain := map[string]string{"authorization": "/authorize", "registration": "/register", "discovery": "/.well-known/openid-configuration"}[name]
+	if plain == "" {
+		plain = "/" + name
+	}
+	return s.base() + plain
+}
+
+// base is what endpoints are below: the issuer without the end that its dialect gives it.
+func (s *idp) base() string { return strings.TrimSuffix(s.Issuer(), s.dialect.IssuerSuffix) }
 
 func newIDP(t testing.TB, edit func(*mockidp.Config), opts ...mockidp.Option) *idp {
 	t.Helper()
@@ -260,7 +276,7 @@ func override(v url.Values, overrides []string) url.Values {
 
 func (s *idp) authorize(overrides ...string) answer {
 	s.t.Helper()
-	return s.get(issuer + "/authorize?" + authParams(overrides...).Encode())
+	return s.get(s.at("authorization") + "?" + authParams(overrides...).Encode())
 }
 
 // redirected returns the parameters of a redirect to the client.
@@ -323,7 +339,7 @@ func (s *idp) login(user string, overrides ...string) answer {
 	if page.StatusCode == http.StatusFound {
 		return page
 	}
-	return s.post(issuer+"/login", url.Values{"transaction": {s.transactionOf(page)}, "user": {user}})
+	return s.post(s.at("login"), url.Values{"transaction": {s.transactionOf(page)}, "user": {user}})
 }
 
 // code signs in and returns the code.
@@ -356,7 +372,7 @@ func (s *idp) token(form url.Values, edits ...func(*http.Request)) answer {
 	if len(edits) == 0 {
 		edits = []func(*http.Request){basicAuth("app", "s3cret")}
 	}
-	return s.post(issuer+"/token", form, edits...)
+	return s.post(s.at("token"), form, edits...)
 }
 
 func (s *idp) refresh(token string, overrides ...string) answer {
@@ -413,7 +429,7 @@ func wantHeader(t testing.TB, a answer, name, want string) {
 func (s *idp) claims(token string) (jose.Header, map[string]any) {
 	s.t.Helper()
 	var set jose.JSONWebKeySet
-	if err := json.Unmarshal([]byte(s.get(issuer+"/jwks").body), &set); err != nil {
+	if err := json.Unmarshal([]byte(s.get(s.at("jwks")).body), &set); err != nil {
 		s.t.Fatal(err)
 	}
 	parsed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512, jose.ES256, jose.ES384, jose.ES512, jose.EdDSA})
@@ -438,7 +454,7 @@ func (s *idp) claims(token string) (jose.Header, map[string]any) {
 
 func (s *idp) userinfo(token string) answer {
 	s.t.Helper()
-	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, issuer+"/userinfo", nil)
+	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.at("userinfo"), nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -10,10 +10,11 @@ import (
 
 // idTokenClaims are the claims every ID token has (Core 1.0 section 2), and those of the user that the scopes release or
 // the client asked for by name.
-func (p *Provider) idTokenClaims(client *Client, user *User, granted scopes, asked []string, authTime, now time.Time) map[string]any {
-	claims := user.claims(granted, asked...)
+func (p *Provider) idTokenClaims(client *Client, user *User, e dialectEdit, authTime, now time.Time) map[string]any {
+	e.part, e.client, e.user = partIDToken, client, user
+	claims := p.released(e)
 	maps.Copy(claims, map[string]any{
-		"iss":       p.cfg.Issuer,
+		"iss":       p.issuerFor(user),
 		"sub":       user.Sub,
 		"aud":       client.ClientID,
 		"iat":       now.Unix(),
@@ -24,15 +25,19 @@ func (p *Provider) idTokenClaims(client *Client, user *User, granted scopes, ask
 }
 
 // idTokenParts is what an ID token is bound to; what is empty leaves no claim.
-type idTokenParts struct{ nonce, accessToken, code, state string }
+type idTokenParts struct {
+	nonce, accessToken, code, state string
+	frontChannel                    bool // it passes through the browser
+}
 
 // newIDToken signs an ID token for a grant.
 func (p *Provider) newIDToken(client *Client, g *grant, granted scopes, parts idTokenParts) (string, *oauthError) {
-	user := p.directory.findUser(g.username)
+	user := p.userOf(g)
 	if user == nil {
 		return "", failure(errInvalidGrant, "the user is no longer there")
 	}
-	claims := p.idTokenClaims(client, user, granted, namesIn(g.claims.idToken), g.authTime, p.now())
+	edit := dialectEdit{part: partIDToken, user: user, client: client, grant: g, granted: granted, asked: g.askedClaims(), frontChannel: parts.frontChannel}
+	claims := p.idTokenClaims(client, user, edit, g.authTime, p.now())
 	alg := client.IDTokenSignedResponseAlg
 	for name, value := range map[string]string{"at_hash": parts.accessToken, "c_hash": parts.code, "s_hash": parts.state} {
 		if value != "" {
@@ -48,11 +53,31 @@ func (p *Provider) newIDToken(client *Client, g *grant, granted scopes, parts id
 	if g.acrAsked {
 		claims["acr"], claims["amr"] = g.acr, p.amrOf(g.acr)
 	}
+	p.applyDialect(edit, claims)
 	token, err := p.keys.sign(alg, typJWT, claims)
 	if err != nil {
 		return "", failure(errServerError, "the ID token could not be signed")
 	}
 	return token, nil
+}
+
+// askedClaims are those of the ID token that the client asked for by name, one way or the other.
+func (g *grant) askedClaims() []string {
+	names := namesIn(g.claims.idToken)
+	if g.maxAgeAsked {
+		names = append(names, "auth_time") // Core 1.0 section 2
+	}
+	return names
+}
+
+// userOf is the user of a grant, with the claims of that login; nil for a client that acts for itself, and for a user who is
+// no longer there.
+func (p *Provider) userOf(g *grant) *User {
+	user := p.directory.findUser(g.username)
+	if user != nil && g.edited != nil {
+		return g.edited
+	}
+	return user
 }
 
 // hint is what an id_token_hint says.
@@ -68,7 +93,7 @@ func (p *Provider) readHint(token string) (hint, error) {
 	if err != nil {
 		return hint{}, err
 	}
-	if claims["iss"] != p.cfg.Issuer {
+	if !p.isIssuer(claims["iss"]) {
 		return hint{}, errors.New("issued by another issuer")
 	}
 	var h hint

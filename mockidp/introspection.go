@@ -45,7 +45,7 @@ func (p *Provider) introspect(token string) map[string]any {
 		"active": true, "iss": p.cfg.Issuer, "client_id": refresh.grant.clientID, "username": refresh.grant.username,
 		"scope": refresh.grant.scopes.String(), "iat": refresh.issued.Unix(), "exp": refresh.issued.Add(p.cfg.Lifetimes.RefreshToken).Unix(),
 	}
-	if user := p.directory.findUser(refresh.grant.username); user != nil {
+	if user := p.userOf(refresh.grant); user != nil {
 		claims["sub"] = user.Sub
 	}
 	return claims

@@ -166,5 +166,8 @@ func (s *keySet) verify(token string) (map[string]any, error) {
 	if err := json.Unmarshal(payload, &claims); err != nil {
 		return nil, errors.New("the claims are not a JSON object")
 	}
+	if claims["typ"] == tokenTypeBearer { // the access token of a dialect whose header says no more than JWT
+		return nil, errors.New("not an ID token")
+	}
 	return claims, nil
 }

@@ -86,7 +86,7 @@ func (p *Provider) postLogoutToken(ctx context.Context, client *Client, ended *e
 func (p *Provider) logoutToken(client *Client, ended *endedSession) (string, error) {
 	now := p.now()
 	claims := map[string]any{
-		"iss":    p.cfg.Issuer,
+		"iss":    p.issuerFor(p.directory.findUser(ended.username)),
 		"aud":    client.ClientID,
 		"iat":    now.Unix(),
 		"exp":    now.Add(logoutTokenLife).Unix(),

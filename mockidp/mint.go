@@ -66,7 +66,9 @@ func (p *Provider) MintIDToken(user, clientID string, edits ...ClaimsEdit) (stri
 		return "", fmt.Errorf("minting an ID token: there is no user %q", user)
 	}
 	now := p.now()
-	claims := p.idTokenClaims(client, u, userScopes(), nil, now, now)
+	edit := dialectEdit{part: partIDToken, user: u, client: client, granted: userScopes()}
+	claims := p.idTokenClaims(client, u, edit, now, now)
+	p.applyDialect(edit, claims)
 	for _, edit := range edits {
 		edit(claims)
 	}

@@ -64,15 +64,21 @@ func describable(s string) string {
 
 // writeError answers as RFC 6749 section 5.2: 400, or 401 with a challenge for a client that could not be authenticated.
 func writeError(w http.ResponseWriter, e *oauthError) {
-	status := http.StatusBadRequest
-	switch e.code {
-	case errInvalidClient:
-		status = http.StatusUnauthorized
+	status := statusOf(e)
+	if status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Basic realm="mockidp"`)
-	case errServerError:
-		status = http.StatusInternalServerError
 	}
 	writeJSON(w, status, map[string]string{"error": e.code, "error_description": e.description})
+}
+
+func statusOf(e *oauthError) int {
+	switch e.code {
+	case errInvalidClient:
+		return http.StatusUnauthorized
+	case errServerError:
+		return http.StatusInternalServerError
+	}
+	return http.StatusBadRequest
 }
 
 // writeJSON writes an answer that must not be kept (RFC 6749 section 5.1).

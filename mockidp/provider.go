@@ -6,12 +6,17 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 )
 
 // Provider is the OpenID Provider, an http.Handler that is safe for concurrent use.
 type Provider struct {
 	cfg       Config
+	given     Config // as it came: what tenants inherit
+	dialect   *Dialect
 	directory *directory
 	urls      urls
 	keys      *keySet
@@ -27,7 +32,9 @@ type Provider struct {
 	handler   http.Handler
 	faults    *faultEngine
 	recorder  *recorder // nil unless requests are recorded
-	parent    *Provider // of a tenant that a fault's URL names
+	// certificates are those of the keys, by kid, in a dialect that publishes them.
+	certificates sync.Map
+	parent       *Provider // of a tenant that a fault's URL names
 }
 
 // New makes a provider. It fails if the configuration is not valid (Config.Validate) or a given key does not fit.
@@ -35,11 +42,15 @@ func New(cfg Config, opts ...Option) (*Provider, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("mockidp configuration: %w", err)
 	}
+	given := cfg
 	cfg = cfg.withDefaults()
+	dialect := cfg.dialectOf()
 	p := &Provider{
 		cfg:       cfg,
+		given:     given,
+		dialect:   dialect,
 		directory: newDirectory(cfg.Clients, cfg.Users),
-		urls:      newURLs(cfg.Issuer, cfg.BackchannelURLs),
+		urls:      newURLs(cfg.Issuer, cfg.BackchannelURLs, dialect),
 		clock:     &movableClock{base: systemClock{}},
 		random:    newRandomSource(),
 		log:       slog.New(slog.DiscardHandler),
@@ -83,43 +94,61 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // endpoint is one row of the table below. The name is the endpoint's stable name, for logs and, in time, for faults.
 type endpoint struct {
-	name    string
-	pattern string // a net/http pattern: method and path; GET includes HEAD
-	handle  http.HandlerFunc
+	name   string
+	plain  string // where it is unless a dialect places it elsewhere, or not at all
+	method string
+	handle http.HandlerFunc
 }
 
 // endpoints lists everything the provider serves.
 func (p *Provider) endpoints() []endpoint {
-	at := p.urls.path
 	list := []endpoint{
-		{"discovery", "GET " + at(pathDiscovery), p.serveDiscovery},
-		{"discovery", "GET " + p.urls.authorizationServerMetadataPath(), p.serveDiscovery},
-		{"jwks", "GET " + at(pathJWKS), p.serveJWKS},
-		{"authorization", "GET " + at(pathAuthorize), p.serveAuthorize},
-		{"authorization", "POST " + at(pathAuthorize), p.serveAuthorize},
-		{"login", "POST " + at(pathLogin), p.serveLogin},
-		{"token", "POST " + at(pathToken), p.serveToken},
-		{"introspection", "POST " + at(pathIntrospection), p.serveIntrospection},
-		{"revocation", "POST " + at(pathRevocation), p.serveRevocation},
-		{"pushed_authorization_request", "POST " + at(pathPushedRequest), p.servePushedRequest},
-		{"device_authorization", "POST " + at(pathDeviceAuth), p.serveDeviceAuthorization},
-		{"device", "GET " + at(pathDevice), p.serveDevice},
-		{"device", "POST " + at(pathDevice), p.serveDeviceCode},
-		{"device_decide", "POST " + at(pathDeviceDecide), p.serveDeviceDecision},
-		{"userinfo", "GET " + at(pathUserinfo), p.serveUserinfo},
-		{"userinfo", "POST " + at(pathUserinfo), p.serveUserinfo},
-		{"end_session", "GET " + at(pathEndSession), p.serveEndSession},
-		{"end_session", "POST " + at(pathEndSession), p.serveEndSession},
-		{"end_session_confirm", "POST " + at(pathEndSessionConfirm), p.serveEndSessionConfirm},
-		{"health", "GET " + pathHealth, serveHealth},
+		{"discovery", pathDiscovery, "GET", p.serveDiscovery},
+		{"jwks", pathJWKS, "GET", p.serveJWKS},
+		{"authorization", pathAuthorize, "GET", p.serveAuthorize},
+		{"authorization", pathAuthorize, "POST", p.serveAuthorize},
+		{"login", pathLogin, "POST", p.serveLogin},
+		{"token", pathToken, "POST", p.serveToken},
+		{"introspection", pathIntrospection, "POST", p.serveIntrospection},
+		{"revocation", pathRevocation, "POST", p.serveRevocation},
+		{"pushed_authorization_request", pathPushedRequest, "POST", p.servePushedRequest},
+		{"device_authorization", pathDeviceAuth, "POST", p.serveDeviceAuthorization},
+		{"device", pathDevice, "GET", p.serveDevice},
+		{"device", pathDevice, "POST", p.serveDeviceCode},
+		{"device_decide", pathDeviceDecide, "POST", p.serveDeviceDecision},
+		{"userinfo", pathUserinfo, "GET", p.serveUserinfo},
+		{"userinfo", pathUserinfo, "POST", p.serveUserinfo},
+		{"end_session", pathEndSession, "GET", p.serveEndSession},
+		{"end_session", pathEndSession, "POST", p.serveEndSession},
+		{"end_session_confirm", pathEndSessionConfirm, "POST", p.serveEndSessionConfirm},
 	}
 	if p.cfg.EnableRegistration {
 		list = append(list,
-			endpoint{"registration", "POST " + at(pathRegistration), p.serveRegistration},
-			endpoint{"registration_client", "GET " + at(pathRegistration) + "/{client_id}", p.serveRegisteredClient})
+			endpoint{"registration", pathRegistration, "POST", p.serveRegistration},
+			endpoint{"registration_client", pathRegistration + "/{client_id}", "GET", p.serveRegisteredClient})
 	}
 	if p.cfg.EnableTestMint {
-		list = append(list, endpoint{"test_mint", "POST " + at(pathTestMint), p.serveTestMint})
+		list = append(list, endpoint{"test_mint", pathTestMint, "POST", p.serveTestMint})
+	}
+	return slices.Concat(list, p.dialectAPI())
+}
+
+// patterns are the net/http patterns of an endpoint; GET includes HEAD. Discovery has another place besides (RFC 8414 section
+// 3.1), and health is at the root.
+func (p *Provider) patterns(e endpoint) []string {
+	at, rest := e.plain, ""
+	if strings.HasPrefix(at, pathRegistration) {
+		at, rest = pathRegistration, strings.TrimPrefix(at, pathRegistration)
+	}
+	if !p.urls.serves(at) {
+		return nil
+	}
+	list := []string{e.method + " " + p.urls.path(at) + rest}
+	if at == pathDiscovery && p.urls.serves(pathMetadata) {
+		list = append(list, e.method+" "+p.urls.authorizationServerMetadataPath())
+		if p.dialect.Endpoints != nil && p.urls.root != "" {
+			list = append(list, e.method+" "+p.urls.path(pathMetadata))
+		}
 	}
 	return list
 }
@@ -128,8 +157,11 @@ func (p *Provider) routes() http.Handler {
 	mux := http.NewServeMux()
 	for _, e := range p.endpoints() {
 		e.handle = p.recorded(e.name, p.withFaults(e))
-		mux.Handle(e.pattern, p.observe(e))
+		for _, pattern := range p.patterns(e) {
+			mux.Handle(pattern, p.observe(e))
+		}
 	}
+	mux.HandleFunc("GET "+pathHealth, serveHealth)
 	p.routeFaultTenants(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

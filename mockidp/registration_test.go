@@ -17,7 +17,7 @@ func open(c *mockidp.Config) { c.EnableRegistration = true }
 
 func (s *idp) register(body string) (answer, map[string]any) {
 	s.t.Helper()
-	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, issuer+"/register", strings.NewReader(body))
+	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.at("registration"), strings.NewReader(body))
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -24,7 +24,12 @@ func userScopes() []string {
 }
 
 // supportedScopes are the ones a client is granted when it asks; others are ignored (Core 1.0 section 3.1.2.1).
-func (p *Provider) supportedScopes() []string { return append(userScopes(), p.cfg.Scopes...) }
+func (p *Provider) supportedScopes() []string {
+	if p.dialect.Scopes != nil {
+		return slices.Concat(p.dialect.Scopes, p.cfg.Scopes)
+	}
+	return append(userScopes(), p.cfg.Scopes...)
+}
 
 // scopes is a set in the order it was asked for.
 type scopes []string

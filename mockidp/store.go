@@ -32,6 +32,7 @@ type store struct {
 	assertions    *table[bool] // client_id and jti of client assertions that were used
 	deviceCodes   *table[*deviceAuthorization]
 	userCodes     *table[*deviceAuthorization]
+	consents      *table[bool] // client_id and user name of logins with access_type=offline
 }
 
 // transaction is a request that waits for a person's answer: an authorization request at the login page, a logout request
@@ -49,6 +50,7 @@ type session struct {
 	username string
 	authTime time.Time
 	acr      string
+	edited   *User // with the claims of this login, or nil
 	life     *lifeline
 }
 
@@ -68,11 +70,16 @@ type grant struct {
 	authTime time.Time
 	acr      string
 	acrAsked bool // acr and amr belong into the ID token
-	claims   claimsRequest
-	sid      string
-	life     *lifeline
-	parent   *grant // of a token exchange, or nil: it ends with that one
-	revoked  bool
+	// maxAgeAsked makes auth_time a claim that was asked for.
+	maxAgeAsked bool
+	claims      claimsRequest
+	audience    []string // that the authorization request named, in a dialect that knows it
+	offline     bool     // access_type=offline was granted
+	edited      *User    // with the claims of this login, or nil
+	sid         string
+	life        *lifeline
+	parent      *grant // of a token exchange, or nil: it ends with that one
+	revoked     bool
 }
 
 type authorizationCode struct {
@@ -120,6 +127,7 @@ func newStore(l Lifetimes) *store {
 		// Expired ones are remembered for as long again, to say that they are expired.
 		deviceCodes: newTable[*deviceAuthorization](2*l.DeviceCode, maxTransactions),
 		userCodes:   newTable[*deviceAuthorization](l.DeviceCode, maxTransactions),
+		consents:    newTable[bool](l.RefreshToken, maxEntries),
 	}
 }
 
@@ -341,9 +349,21 @@ func (s *store) useAssertion(clientID, jti string, now time.Time) bool {
 	return true
 }
 
+// consentOnce says whether this is the first time that a user lets the client act offline, or is asked again.
+func (s *store) consentOnce(clientID, username string, again bool, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	name := clientID + "\x00" + username
+	_, before := s.consents.get(name, now)
+	if !before {
+		s.consents.put(name, true, now)
+	}
+	return again || !before
+}
+
 // alive is called with the store's lock held.
 func (g *grant) alive() bool {
-	return !g.revoked && (!g.life.ended || g.scopes.has(scopeOfflineAccess)) && (g.parent == nil || g.parent.alive())
+	return !g.revoked && (!g.life.ended || g.offline || g.scopes.has(scopeOfflineAccess)) && (g.parent == nil || g.parent.alive())
 }
 
 // key is the hash of a secret value. Tables are indexed by it, so that a lookup takes no time that depends on the secret

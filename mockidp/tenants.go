@@ -16,7 +16,9 @@ import (
 type Tenant struct {
 	// Path begins with a slash and may have several segments, such as /realms/staff. The issuer is Config.Issuer without
 	// its trailing slash, and the path; a trailing slash of the path is part of the issuer.
-	Path      string   `yaml:"path"`
+	Path string `yaml:"path"`
+	// Dialect is as in Config.
+	Dialect   string   `yaml:"dialect"`
 	AutoLogin string   `yaml:"auto_login"`
 	Clients   []Client `yaml:"clients"`
 	Users     []User   `yaml:"users"`
@@ -31,7 +33,11 @@ type tenants struct {
 // tenantConfig is the whole configuration of a tenant.
 func (c Config) tenantConfig(t Tenant) Config {
 	c.Tenants = nil
-	c.Issuer = strings.TrimSuffix(c.Issuer, "/") + t.Path
+	c.Issuer = c.withDefaults().Issuer
+	c.Issuer = strings.TrimSuffix(strings.TrimSuffix(c.Issuer, c.dialectOf().IssuerSuffix), "/") + t.Path
+	if t.Dialect != "" {
+		c.Dialect = t.Dialect
+	}
 	if t.AutoLogin != "" {
 		c.AutoLogin = t.AutoLogin
 	}
@@ -45,7 +51,7 @@ func (c Config) tenantConfig(t Tenant) Config {
 }
 
 // check finds what is wrong with the path; the rest is checked as any configuration is.
-func (t Tenant) check() error {
+func (t Tenant) check(endpoints []string) error {
 	if !strings.HasPrefix(t.Path, "/") || strings.Trim(t.Path, "/") == "" {
 		return fmt.Errorf("path %q must begin with a slash and name at least one segment", t.Path)
 	}
@@ -53,7 +59,7 @@ func (t Tenant) check() error {
 	if strings.HasPrefix(root+"/", pathFaults) {
 		return fmt.Errorf("path %q is where the issuers of faults are", t.Path)
 	}
-	for _, endpoint := range endpointPaths() {
+	for _, endpoint := range endpoints {
 		if endpoint == root || strings.HasPrefix(endpoint, root+"/") {
 			return fmt.Errorf("path %q would hide the endpoint %s", t.Path, endpoint)
 		}
@@ -69,11 +75,11 @@ func (t Tenant) check() error {
 // AddTenant adds an issuer while the provider serves, for instance one for each test. It fails if the tenant is not valid
 // or its path is taken.
 func (p *Provider) AddTenant(t Tenant) (*Provider, error) {
-	if err := t.check(); err != nil {
+	if err := t.check(p.given.endpointPaths()); err != nil {
 		return nil, fmt.Errorf("adding a tenant: %w", err)
 	}
 	// The keys of the first issuer are its own: another issuer with the same keys would make mix-up invisible.
-	made, err := New(p.cfg.tenantConfig(t), append(slices.Clone(p.options), func(child *Provider) { child.givenKeys = nil })...)
+	made, err := New(p.given.tenantConfig(t), append(slices.Clone(p.options), func(child *Provider) { child.givenKeys = nil })...)
 	if err != nil {
 		return nil, fmt.Errorf("adding the tenant %s: %w", t.Path, err)
 	}
@@ -90,14 +96,19 @@ func (p *Provider) AddTenant(t Tenant) (*Provider, error) {
 func (p *Provider) RemoveTenant(path string) {
 	p.tenants.mu.Lock()
 	defer p.tenants.mu.Unlock()
-	delete(p.tenants.byRoot, p.tenantRoot(path))
+	maps.DeleteFunc(p.tenants.byRoot, func(_ string, t *Provider) bool { return p.isAt(t, path) })
 }
 
 // Tenant returns the issuer at a path below this one's, or nil.
 func (p *Provider) Tenant(path string) *Provider {
 	p.tenants.mu.RLock()
 	defer p.tenants.mu.RUnlock()
-	return p.tenants.byRoot[p.tenantRoot(path)]
+	for made := range maps.Values(p.tenants.byRoot) {
+		if p.isAt(made, path) {
+			return made
+		}
+	}
+	return nil
 }
 
 // Tenants lists the issuers below this one, sorted.
@@ -112,8 +123,9 @@ func (p *Provider) Tenants() []string {
 	return list
 }
 
-func (p *Provider) tenantRoot(path string) string {
-	return p.urls.root + strings.TrimSuffix(path, "/")
+// isAt compares with the path of a tenant's issuer; a trailing slash does not matter.
+func (p *Provider) isAt(tenant *Provider, path string) bool {
+	return strings.TrimSuffix(tenant.cfg.Issuer, "/") == p.urls.base+strings.TrimSuffix(path, "/")
 }
 
 // serving returns the tenant that a request is for, or the provider itself. Of tenants at /a and /a/b the longer wins. The

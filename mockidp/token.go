@@ -17,6 +17,8 @@ type tokenResponse struct {
 	IDToken      string `json:"id_token,omitempty"`
 	// IssuedTokenType is RFC 8693 section 2.2.1.
 	IssuedTokenType string `json:"issued_token_type,omitempty"`
+
+	grant *grant // that it is for; nil if there is none
 }
 
 // serveToken is the token endpoint (RFC 6749 section 3.2). It reads the body only: nothing secret belongs in a query.
@@ -28,11 +30,12 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
 		response, e = p.exchange(client, in)
 	}
 	if e != nil {
-		p.refuseClient(w, r, "token request", client, e)
+		p.logRefusal(r, "token request", client, e)
+		p.writeTokenError(w, r, in.get("grant_type"), e)
 		return
 	}
 	p.log.InfoContext(r.Context(), "tokens issued", "client_id", client.ClientID, "grant_type", in.get("grant_type"), "scope", response.Scope)
-	writeJSON(w, http.StatusOK, response)
+	p.writeTokenResponse(w, r, client, response)
 }
 
 func (p *Provider) exchange(client *Client, in params) (*tokenResponse, *oauthError) {
@@ -55,11 +58,11 @@ func (p *Provider) issue(client *Client, g *grant, granted scopes, nonce string,
 	if p.directory.findUser(g.username) == nil {
 		return nil, failure(errInvalidGrant, "the user is no longer there")
 	}
-	access, e := p.newAccessToken(client, g, granted, nil, nil)
+	access, e := p.newAccessToken(client, g, granted, g.audience, nil)
 	if e != nil {
 		return nil, e
 	}
-	response := &tokenResponse{AccessToken: access, TokenType: tokenTypeBearer, ExpiresIn: p.expiresIn(), Scope: granted.String()}
+	response := &tokenResponse{AccessToken: access, TokenType: tokenTypeBearer, ExpiresIn: p.expiresIn(), Scope: granted.String(), grant: g}
 	if withRefresh {
 		response.RefreshToken = p.random.token()
 		p.store.putRefreshToken(response.RefreshToken, g, p.now())

@@ -17,16 +17,18 @@ func (p *Provider) exchangeCode(client *Client, in params) (*tokenResponse, *oau
 	if err != nil {
 		return nil, asOAuthError(err)
 	}
-	return p.issue(client, g, g.scopes, g.nonce, client.getsRefreshToken(g.scopes))
+	return p.issue(client, g, g.scopes, g.nonce, client.getsRefreshToken(g))
 }
 
-func (c *Client) getsRefreshToken(granted scopes) bool {
+func (c *Client) getsRefreshToken(g *grant) bool {
 	switch c.IssueRefreshToken {
 	case refreshAlways:
 		return true
 	case refreshNever:
 		return false
+	case refreshOnce:
+		return g.offline
 	default:
-		return granted.has(scopeOfflineAccess)
+		return g.scopes.has(scopeOfflineAccess)
 	}
 }

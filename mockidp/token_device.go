@@ -11,5 +11,5 @@ func (p *Provider) exchangeDeviceCode(client *Client, in params) (*tokenResponse
 	if e != nil {
 		return nil, e
 	}
-	return p.issue(client, g, g.scopes, "", client.getsRefreshToken(g.scopes))
+	return p.issue(client, g, g.scopes, "", client.getsRefreshToken(g))
 }

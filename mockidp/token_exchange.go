@@ -69,7 +69,7 @@ func (p *Provider) exchangeToken(client *Client, in params) (*tokenResponse, *oa
 	}
 	g := &grant{clientID: client.ClientID, username: subject.user.Username, scopes: granted, authTime: p.now(), life: &lifeline{}, parent: subject.parent}
 	if subject.parent != nil {
-		g.authTime, g.acr, g.sid = subject.parent.authTime, subject.parent.acr, subject.parent.sid
+		g.authTime, g.acr, g.sid, g.edited = subject.parent.authTime, subject.parent.acr, subject.parent.sid, subject.parent.edited
 	}
 	if requested == tokenTypeURIID {
 		return p.exchangeForIDToken(client, g, target, actor)
@@ -85,7 +85,7 @@ func (p *Provider) exchangeForIDToken(client *Client, g *grant, target []string,
 	if !g.scopes.has(scopeOpenID) {
 		return nil, failure(errInvalidScope, "an ID token needs the scope openid")
 	}
-	claims := p.idTokenClaims(client, p.directory.findUser(g.username), g.scopes, nil, g.authTime, p.now())
+	claims := p.idTokenClaims(client, p.userOf(g), dialectEdit{grant: g, granted: g.scopes}, g.authTime, p.now())
 	claims["aud"] = audienceClaim(target, client.ClientID)
 	if len(target) > 0 {
 		claims["azp"] = client.ClientID
@@ -114,7 +114,7 @@ func (p *Provider) readParty(in params, name string) (party, *oauthError) {
 			return party{}, failure(errInvalidRequest, "%s is unknown, expired or revoked", name)
 		}
 		found := party{sub: access.grant.clientID, parent: access.grant, scopes: access.scopes, actor: access.actor}
-		if found.user = p.directory.findUser(access.grant.username); found.user != nil {
+		if found.user = p.userOf(access.grant); found.user != nil {
 			found.sub = found.user.Sub
 		}
 		return found, nil
@@ -134,7 +134,7 @@ func (p *Provider) readIDTokenParty(token, name string) (party, *oauthError) {
 	sub, _ := claims["sub"].(string)
 	user := p.directory.userBySub(sub)
 	switch {
-	case claims["iss"] != p.cfg.Issuer:
+	case !p.isIssuer(claims["iss"]):
 		return party{}, failure(errInvalidRequest, "%s is not an ID token of this provider", name)
 	case expires <= float64(p.now().Unix()):
 		return party{}, failure(errInvalidRequest, "%s is expired", name)

@@ -39,17 +39,20 @@ func endpointPaths() []string {
 // urls knows the issuer's base and the others (split horizon).
 type urls struct {
 	issuer       string
-	base         string            // the issuer without a trailing slash
-	root         string            // the issuer's path without a trailing slash
+	base         string            // the issuer without the suffix of its dialect and a trailing slash
+	root         string            // the path of base
 	secure       bool              // the issuer is https, so are its cookies
 	backchannels map[string]string // Host header in lower case -> base, issuer's path included
+	dialect      *Dialect
 }
 
-func newURLs(issuer string, backchannels []string) urls {
-	parsed, _ := url.Parse(issuer) // validated before
+func newURLs(issuer string, backchannels []string, dialect *Dialect) urls {
+	base := strings.TrimSuffix(strings.TrimSuffix(issuer, dialect.IssuerSuffix), "/")
+	parsed, _ := url.Parse(base) // validated before
 	u := urls{
 		issuer:       issuer,
-		base:         strings.TrimSuffix(issuer, "/"),
+		base:         base,
+		dialect:      dialect,
 		root:         strings.TrimSuffix(parsed.Path, "/"),
 		secure:       parsed.Scheme == "https",
 		backchannels: map[string]string{},
@@ -80,17 +83,35 @@ func hostsOf(u *url.URL) []string {
 }
 
 // path returns where an endpoint is served.
-func (u urls) path(endpoint string) string { return u.root + endpoint }
+func (u urls) path(endpoint string) string { return u.root + u.local(endpoint) }
 
-// front is the URL browsers visit: always on the issuer's base.
-func (u urls) front(endpoint string) string { return u.base + endpoint }
+// local is an endpoint's place below base; serves says whether it has one.
+func (u urls) local(endpoint string) string {
+	moved, _ := u.dialect.place(endpoint)
+	return moved
+}
+
+func (u urls) serves(endpoint string) bool {
+	_, served := u.dialect.place(endpoint)
+	return served
+}
+
+// front is the URL browsers visit: always on the issuer's base. It is "" for an endpoint that is not served.
+func (u urls) front(endpoint string) string { return u.on(u.base, endpoint) }
+
+func (u urls) on(base, endpoint string) string {
+	if !u.serves(endpoint) {
+		return ""
+	}
+	return base + u.local(endpoint)
+}
 
 // back is the URL relying parties call, on the base they came by if it is a configured one.
 func (u urls) back(requestHost, endpoint string) string {
 	if base, ok := u.backchannels[strings.ToLower(requestHost)]; ok {
-		return base + endpoint
+		return u.on(base, endpoint)
 	}
-	return u.base + endpoint
+	return u.on(u.base, endpoint)
 }
 
 // authorizationServerMetadataPath puts the well-known part before the issuer's path, as RFC 8414 section 3.1 has it.

@@ -29,14 +29,17 @@ func (p *Provider) serveUserinfo(w http.ResponseWriter, r *http.Request) {
 		writeBearerError(w, failure(errInsufficientScope, "the access token was issued without the scope openid"))
 		return
 	}
-	user := p.directory.findUser(access.grant.username)
+	user := p.userOf(access.grant)
 	if user == nil {
 		writeBearerError(w, failure(errInvalidToken, "the user is no longer there"))
 		return
 	}
-	claims := user.claims(access.scopes, namesIn(access.grant.claims.userinfo)...)
+	client := p.directory.client(access.grant.clientID)
+	edit := dialectEdit{part: partUserinfo, user: user, client: client, grant: access.grant, granted: access.scopes, asked: namesIn(access.grant.claims.userinfo)}
+	claims := p.released(edit)
 	claims["sub"] = user.Sub
-	p.writeUserinfo(w, p.directory.client(access.grant.clientID), claims)
+	p.applyDialect(edit, claims)
+	p.writeUserinfo(w, client, claims)
 }
 
 // writeUserinfo answers with JSON, or with a signed JWT to a client that registered for it (Core 1.0 section 5.3.2).

@@ -20,7 +20,8 @@ type Server struct {
 	Client *http.Client
 }
 
-// Start serves a provider over http until the test ends. An empty cfg.Issuer becomes the server's URL.
+// Start serves a provider over http until the test ends. An empty cfg.Issuer becomes the server's URL, with
+// the path that is usual in cfg.Dialect.
 func Start(t testing.TB, cfg mockidp.Config, opts ...mockidp.Option) *Server {
 	t.Helper()
 	return start(t, cfg, "http", (*httptest.Server).Start, opts)
@@ -36,7 +37,12 @@ func start(t testing.TB, cfg mockidp.Config, scheme string, serve func(*httptest
 	t.Helper()
 	server := httptest.NewUnstartedServer(nil)
 	if cfg.Issuer == "" {
-		cfg.Issuer = scheme + "://" + server.Listener.Addr().String()
+		dialect, err := mockidp.FindDialect(cfg.Dialect)
+		if err != nil {
+			_ = server.Listener.Close()
+			t.Fatalf("starting the mock identity provider: %v", err)
+		}
+		cfg.Issuer = scheme + "://" + server.Listener.Addr().String() + dialect.Path
 	}
 	provider, err := mockidp.New(cfg, opts...)
 	if err != nil {

@@ -10,21 +10,15 @@ import (
 )
 
 // runFaults is "mockidp faults": it lists the catalogue, explains one fault, or writes docs/faults.md.
-func runFaults(args []string, stdout, stderr io.Writer) int {
-	var err error
+func runFaults(args []string, stdout io.Writer) error {
 	switch {
 	case len(args) == 0:
-		err = mockidp.ListFaults(stdout)
+		return mockidp.ListFaults(stdout)
 	case len(args) > 1:
-		err = fmt.Errorf("usage: mockidp faults [ID | --markdown]")
+		return fmt.Errorf("usage: mockidp faults [ID | --markdown]")
 	case args[0] == "--markdown":
-		err = mockidp.WriteFaultDocs(stdout)
+		return mockidp.WriteFaultDocs(stdout)
 	default:
-		err = mockidp.ExplainFault(stdout, args[0])
+		return mockidp.ExplainFault(stdout, args[0])
 	}
-	if err != nil {
-		complain(stderr, err)
-		return exitUsage
-	}
-	return exitOK
 }

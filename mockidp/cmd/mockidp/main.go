@@ -36,8 +36,14 @@ func main() {
 
 // run is main with its surroundings injected. It ends when ctx does.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
-	if len(args) > 0 && args[0] == "faults" {
-		return runFaults(args[1:], stdout, stderr)
+	if len(args) > 0 {
+		if command := commands()[args[0]]; command != nil {
+			if err := command(args[1:], stdout); err != nil {
+				complain(stderr, err)
+				return exitUsage
+			}
+			return exitOK
+		}
 	}
 	s, err := parseSettings(args, getenv, stdout)
 	if errors.Is(err, errHelp) {
@@ -61,7 +67,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return exitRuntime
 	}
 	if cfg.Issuer == "" {
-		cfg.Issuer = s.defaultIssuer(listener.Addr())
+		cfg.Issuer = s.defaultIssuer(listener.Addr()) + dialectPath(cfg)
 	}
 	log := s.logger(stderr)
 	options := []mockidp.Option{mockidp.WithLogger(log)}
@@ -85,6 +91,11 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return exitRuntime
 	}
 	return exitOK
+}
+
+// commands print something instead of serving.
+func commands() map[string]func(args []string, stdout io.Writer) error {
+	return map[string]func([]string, io.Writer) error{"faults": runFaults, "dialects": runDialects}
 }
 
 // complain writes an error in one line, since several mistakes may come on several.

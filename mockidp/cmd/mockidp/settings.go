@@ -28,6 +28,7 @@ type settings struct {
 	logLevel    slog.Level
 	allowRemote bool
 	testMint    bool
+	dialect     string
 
 	controlListen string
 	controlToken  string
@@ -48,6 +49,7 @@ func parseSettings(args []string, getenv func(string) string, help io.Writer) (s
 	flags.StringVar(&s.configFile, "config", "", "YAML `file` with users and clients; without it there is a default user and client")
 	flags.StringVar(&s.listen, "listen", "127.0.0.1:8080", "`address` to listen on; port 0 picks a free one")
 	flags.StringVar(&s.issuer, "issuer", "", "issuer `URL`; overrides the configuration; default: the address it listens on")
+	flags.StringVar(&s.dialect, "dialect", "", "`name` of a real provider to be like, such as keycloak; overrides the configuration; see mockidp dialects")
 	flags.StringVar(&s.backchannel, "backchannel-urls", "", "`URLs`, separated by commas, by which relying parties reach it; overrides the configuration")
 	flags.StringVar(&s.autoLogin, "auto-login", "", "sign this `user` in without a page; overrides the configuration")
 	flags.BoolVar(&s.testMint, "enable-test-mint", false, "serve POST /test/mint, which gives an ID token to anyone")
@@ -81,7 +83,7 @@ func parseSettings(args []string, getenv func(string) string, help io.Writer) (s
 }
 
 func printHelp(flags *flag.FlagSet, w io.Writer) {
-	fmt.Fprint(w, "mockidp serves a mock OpenID Provider, for tests only.\n\nUsage: mockidp [flags]\n       mockidp faults [ID | --markdown]   list the faults, or explain one\n\nEach flag has an environment variable: --tls-cert is MOCKIDP_TLS_CERT. A flag wins.\n\n")
+	fmt.Fprint(w, "mockidp serves a mock OpenID Provider, for tests only.\n\nUsage: mockidp [flags]\n       mockidp faults [ID | --markdown]   list the faults, or explain one\n       mockidp dialects [NAME | --markdown]   list the real providers it can be like, or explain one\n\nEach flag has an environment variable: --tls-cert is MOCKIDP_TLS_CERT. A flag wins.\n\n")
 	flags.SetOutput(w)
 	flags.PrintDefaults()
 }
@@ -135,8 +137,20 @@ func (s settings) config() (mockidp.Config, error) {
 	if s.autoLogin != "" {
 		cfg.AutoLogin = s.autoLogin
 	}
+	if s.dialect != "" {
+		cfg.Dialect = s.dialect
+	}
 	cfg.EnableTestMint = cfg.EnableTestMint || s.testMint
 	return cfg, cfg.Validate()
+}
+
+// dialectPath is where an issuer of the dialect usually is.
+func dialectPath(cfg mockidp.Config) string {
+	d, err := mockidp.FindDialect(cfg.Dialect)
+	if err != nil {
+		return ""
+	}
+	return d.Path
 }
 
 // defaultIssuer is where this machine reaches the server.
