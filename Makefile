@@ -11,7 +11,7 @@ ARGS ?=
 # What make agreement judges, one after the other.
 AUTH_SERVICES := proxy oauth2-proxy-7.8.1 oauth2-proxy-7.6.0
 
-.PHONY: agreement help test race e2e up down doctor images local lint bin
+.PHONY: agreement bench help test race e2e up down doctor images local lint bin
 
 bin:
 	@$(GO) build -o $(CLI) ./suites/cmd/ingress-auth
@@ -39,6 +39,10 @@ local: bin ## the suites on loopback, with a report
 
 agreement: bin ## the contract against our proxy and the real oauth2-proxy, which is compiled the first time; on loopback
 	@set -e; for service in $(AUTH_SERVICES); do $(CLI) run --platform local --auth-service $$service $(ARGS); done
+
+bench: ## the proxy's auth endpoint beside the real oauth2-proxy and a bare handler; three minutes, on a quiet machine
+	@$(GO) build -o bin/bench ./proxy/bench
+	@bin/bench -out docs/proxy-performance.md
 
 doctor: bin ## what this machine has and lacks
 	@$(CLI) doctor

@@ -17,18 +17,19 @@ var (
 
 // set says in h who s is. Empty claims and those that cannot stand in a header are left out.
 func (names identityHeaders) set(h http.Header, s *session, accessToken bool) {
-	setClaim(h, names.user, s.Subject)
-	setClaim(h, names.email, s.Email)
-	setClaim(h, names.preferredUsername, s.PreferredUsername)
-	setClaim(h, names.groups, joinGroups(s.Groups))
-	if accessToken {
-		setClaim(h, names.accessToken, s.AccessToken)
+	values := make([]string, 0, 5) // one allocation for all, on every request
+	set := func(name, value string) {
+		if value != "" && isHeaderValue(value) {
+			values = append(values, value)
+			h[name] = values[len(values)-1 : len(values) : len(values)]
+		}
 	}
-}
-
-func setClaim(h http.Header, name, value string) {
-	if value != "" && isHeaderValue(value) {
-		h[name] = []string{value}
+	set(names.user, s.Subject)
+	set(names.email, s.Email)
+	set(names.preferredUsername, s.PreferredUsername)
+	set(names.groups, joinGroups(s.Groups))
+	if accessToken {
+		set(names.accessToken, s.AccessToken)
 	}
 }
 

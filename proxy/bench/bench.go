@@ -78,7 +78,7 @@ func (b *bench) serveProvider(ctx context.Context) error {
 		return err
 	}
 	b.url = "http://" + listener.Addr().String()
-	users := make([]mockidp.User, max(b.sessions, b.connections))
+	users := make([]mockidp.User, max(b.Sessions, b.Connections))
 	for i := range users {
 		users[i] = mockidp.User{Username: username(i), Email: username(i) + "@example.com", Groups: []string{"developers", "operators", "wiki-editors"}}
 	}
@@ -97,14 +97,21 @@ func (b *bench) serveProvider(ctx context.Context) error {
 }
 
 func (b *bench) close() error {
-	var errs []error
-	for _, s := range b.running {
-		errs = append(errs, s.stop())
-	}
+	errs := []error{b.stopAll()}
 	if b.issuer != nil {
 		errs = append(errs, b.issuer.Close())
 	}
 	return errors.Join(append(errs, os.RemoveAll(b.dir))...)
+}
+
+// stopAll stops the servers that run.
+func (b *bench) stopAll() error {
+	var errs []error
+	for _, s := range b.running {
+		errs = append(errs, s.stop())
+	}
+	b.running = nil
+	return errors.Join(errs...)
 }
 
 // start starts the server of that name, with or without a line of log for each request.

@@ -28,11 +28,11 @@ const (
 
 // settings are the flags.
 type settings struct {
-	rounds      int
-	connections int
-	warmUp      time.Duration
-	measured    time.Duration
-	sessions    int
+	Rounds      int
+	Connections int
+	WarmUp      time.Duration
+	Measured    time.Duration
+	Sessions    int
 	out         string
 }
 
@@ -55,11 +55,11 @@ func run(ctx context.Context, args []string) error {
 	}
 	var s settings
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.IntVar(&s.rounds, "rounds", 5, "rounds of each scenario")
-	flags.IntVar(&s.connections, "connections", 32, "keep-alive connections, each with a session of its own")
-	flags.DurationVar(&s.warmUp, "warm-up", 300*time.Millisecond, "what comes before each measurement")
-	flags.DurationVar(&s.measured, "measured", 1500*time.Millisecond, "length of each measurement")
-	flags.IntVar(&s.sessions, "sessions", 10_000, "logins for the measurement of memory; 0: none")
+	flags.IntVar(&s.Rounds, "rounds", 9, "rounds of each scenario")
+	flags.IntVar(&s.Connections, "connections", 32, "keep-alive connections, each with a session of its own")
+	flags.DurationVar(&s.WarmUp, "warm-up", 200*time.Millisecond, "what comes before each measurement")
+	flags.DurationVar(&s.Measured, "measured", 700*time.Millisecond, "length of each measurement")
+	flags.IntVar(&s.Sessions, "sessions", 10_000, "logins for the measurement of memory; 0: none")
 	flags.StringVar(&s.out, "out", "", "file to write the page to")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -78,7 +78,10 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	page := r.page()
+	page, err := r.page()
+	if err != nil {
+		return err
+	}
 	fmt.Print(page)
 	if s.out != "" {
 		if err := os.WriteFile(s.out, []byte(page), 0o644); err != nil {

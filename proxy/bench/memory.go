@@ -10,31 +10,32 @@ import (
 
 // memory is what a server's process holds, in bytes.
 type memory struct {
-	begun, after, most int64
-	cookie             int // bytes of the Cookie header
+	Server             string
+	Begun, After, Most int64
+	Cookie             int // bytes of the Cookie header
 }
 
-// memoryWith signs b.sessions people in at a fresh server, asks once about each, and looks at the process.
+// memoryWith signs b.Sessions people in at a fresh server, asks once about each, and looks at the process.
 func (b *bench) memoryWith(ctx context.Context, name string) (memory, error) {
 	s, err := b.start(ctx, name, false)
 	if err != nil {
 		return memory{}, err
 	}
-	var m memory
-	if m.begun, _, err = processMemory(s.pid()); err != nil {
+	m := memory{Server: name}
+	if m.Begun, _, err = processMemory(s.pid()); err != nil {
 		return memory{}, err
 	}
-	cookies, err := b.browser.logins(ctx, s.url(), b.sessions)
+	cookies, err := b.browser.logins(ctx, s.url(), b.Sessions)
 	if err != nil {
-		return memory{}, fmt.Errorf("sign %d people in at %s: %w", b.sessions, name, err)
+		return memory{}, fmt.Errorf("sign %d people in at %s: %w", b.Sessions, name, err)
 	}
-	m.cookie = len(cookies[0])
+	m.Cookie = len(cookies[0])
 	for i, c := range cookies {
 		if err := b.ask(ctx, s, c, username(i)+"@example.com"); err != nil {
 			return memory{}, err
 		}
 	}
-	if m.after, m.most, err = processMemory(s.pid()); err != nil {
+	if m.After, m.Most, err = processMemory(s.pid()); err != nil {
 		return memory{}, err
 	}
 	return m, b.stopAll()
