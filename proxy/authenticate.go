@@ -38,11 +38,8 @@ func (p *Proxy) authenticate(r *http.Request) decision {
 
 func (p *Proxy) authenticateCookie(r *http.Request) decision {
 	s, err := p.sessions.load(r)
-	if errors.Is(err, errNoSession) {
-		return decision{status: http.StatusUnauthorized, reason: err.Error()}
-	}
 	if err != nil {
-		return p.reject(r, err.Error())
+		return p.noSession(r, err)
 	}
 	d := decision{session: s}
 	if p.refreshDue(s) {
@@ -59,9 +56,26 @@ func (p *Proxy) authenticateCookie(r *http.Request) decision {
 	return d
 }
 
+// noSession answers for an error of sessionStore.load.
+func (p *Proxy) noSession(r *http.Request, err error) decision {
+	switch {
+	case errors.Is(err, errNoSession):
+		return decision{status: http.StatusUnauthorized, reason: err.Error()}
+	case errors.Is(err, errStoreAway):
+		// Nothing is known about the session. 401 would end it for a browser that is signed in.
+		p.log.Warn("session not checked", "error", err.Error(), "requestId", requestID(r))
+		return decision{status: http.StatusServiceUnavailable, reason: err.Error()}
+	}
+	return decision{status: http.StatusUnauthorized, reason: err.Error(), set: p.sessions.forget(r)}
+}
+
 // reject ends the session that r carries.
 func (p *Proxy) reject(r *http.Request, reason string) decision {
-	return decision{status: http.StatusUnauthorized, reason: reason, set: p.sessions.clear(r)}
+	set, err := p.sessions.end(r)
+	if err != nil {
+		return p.noSession(r, err)
+	}
+	return decision{status: http.StatusUnauthorized, reason: reason, set: set}
 }
 
 func (p *Proxy) refreshDue(s *session) bool {
@@ -73,10 +87,15 @@ func (p *Proxy) renew(r *http.Request, s *session) decision {
 	if s.RefreshToken == "" {
 		return p.reject(r, "the session is past --cookie-refresh and has no refresh token")
 	}
-	renewed, err := p.refresher.refresh(r.Context(), s)
+	renewed, set, stale, err := p.sessions.renew(r, s, p.refresher.refresh)
 	switch {
 	case errors.Is(err, errRefreshRefused):
 		return p.reject(r, err.Error())
+	case errors.Is(err, errStoreAway), errors.Is(err, errSessionGone), errors.Is(err, errSessionExpired):
+		return p.noSession(r, err)
+	case err != nil && renewed != nil: // it does not fit its cookies: this request is served, the next renews again
+		p.log.Warn("renewed session not stored", "error", err.Error(), "requestId", requestID(r))
+		return decision{session: renewed}
 	case err != nil:
 		p.log.Warn("session not renewed", "error", err.Error(), "requestId", requestID(r))
 		// An outage of the provider must not end sessions at once, nor leave them unchecked for ever.
@@ -84,10 +103,6 @@ func (p *Proxy) renew(r *http.Request, s *session) decision {
 			return decision{session: s}
 		}
 		return decision{status: http.StatusUnauthorized, reason: "the session could not be renewed in time"}
-	}
-	set, stale, err := p.sessions.save(r, renewed)
-	if err != nil {
-		p.log.Warn("renewed session not stored", "error", err.Error(), "requestId", requestID(r))
 	}
 	return decision{session: renewed, set: set, stale: stale}
 }

@@ -51,7 +51,11 @@ func (p *Proxy) callback(w http.ResponseWriter, r *http.Request) {
 		p.fail(w, r, *trouble)
 		return
 	}
-	set, stale, err := p.sessions.save(r, s)
+	set, stale, err := p.sessions.create(r, s)
+	if errors.Is(err, errStoreAway) {
+		p.fail(w, r, problem{status: http.StatusServiceUnavailable, message: "You signed in, but your session cannot be stored at the moment. Please try again shortly.", cause: err, retry: login.Redirect})
+		return
+	}
 	if err != nil {
 		p.fail(w, r, problem{status: http.StatusInternalServerError, message: "The session is too large to keep in cookies.", cause: err, retry: login.Redirect})
 		return
@@ -154,6 +158,9 @@ func (p *Proxy) newSession(token *oauth2.Token, c *claims, now, expires time.Tim
 	}
 	if p.cfg.CookieRefresh > 0 {
 		s.RefreshToken = token.RefreshToken
+	}
+	if p.cfg.BackchannelLogout {
+		s.ProviderSession = c.ProviderSession
 	}
 	if p.cfg.EndSession {
 		s.IDToken, _ = token.Extra("id_token").(string)

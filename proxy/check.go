@@ -22,7 +22,7 @@ const (
 
 // checkFiles reads every file the configuration names and forgets what is in them.
 func (c Config) checkFiles() error {
-	_, cookie := c.cookieSecret()
+	_, cookie := c.cookieSecrets()
 	_, client := c.clientSecret()
 	_, authorities := newProviderClient(nil, c.ProviderCAFiles)
 	return errors.Join(cookie, client, authorities)

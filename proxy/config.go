@@ -10,6 +10,12 @@ import (
 	"time"
 )
 
+// The values of Config.SessionStoreType.
+const (
+	SessionStoreCookie = "cookie"
+	SessionStoreRedis  = "redis"
+)
+
 // Config is everything the proxy can be told. Start from DefaultConfig: the zero value is not valid. The flag of the
 // same meaning stands behind each field (see flags.go).
 type Config struct {
@@ -64,6 +70,15 @@ type Config struct {
 	CookieRefresh time.Duration
 	// CSRFExpire is how long a login may take.
 	CSRFExpire time.Duration
+	// PreviousCookieSecretFiles hold secrets that were in use before: what was sealed with them still opens.
+	PreviousCookieSecretFiles []string
+
+	// SessionStoreType is "cookie", or "redis" for sessions kept in Options.Store.
+	SessionStoreType string
+	// Redis says where the store is, for the program that opens it: package proxy itself knows no Redis.
+	Redis RedisConfig
+	// BackchannelLogout lets the identity provider end sessions (OpenID Connect Back-Channel Logout 1.0). It needs a store.
+	BackchannelLogout bool
 
 	// EmailDomains lists who may sign in: "example.com", ".example.com" (subdomains too) or "*" (everyone).
 	EmailDomains []string
@@ -95,12 +110,24 @@ type Config struct {
 	RequestLogging bool
 }
 
+// RedisConfig is how to reach Redis or Valkey.
+type RedisConfig struct {
+	// ConnectionURL is redis://, rediss:// or unix://.
+	ConnectionURL string
+	Username      string
+	Password      string
+	PasswordFile  string
+	// CAFile holds the authorities trusted for rediss://, in place of the system's.
+	CAFile string
+}
+
 // DefaultConfig returns the defaults, which are those of oauth2-proxy where the setting is the same.
 func DefaultConfig() Config {
 	return Config{
 		HTTPAddress: "127.0.0.1:4180", ProxyPrefix: "/oauth2", PingPath: "/ping", ReadyPath: "/ready",
 		GroupsClaim: "groups", CookieName: "_oauth2_proxy", CookieSecure: true,
-		CookieExpire: 168 * time.Hour, CSRFExpire: 15 * time.Minute, UpstreamTimeout: 30 * time.Second,
+		SessionStoreType: SessionStoreCookie,
+		CookieExpire:     168 * time.Hour, CSRFExpire: 15 * time.Minute, UpstreamTimeout: 30 * time.Second,
 		AuthSuccessStatus: http.StatusAccepted, RequestLogging: true,
 	}
 }

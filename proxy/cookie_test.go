@@ -83,9 +83,9 @@ func TestDeletionHasTheSameScope(t *testing.T) {
 // An ingress may drop one of several Set-Cookie headers, so that a session and what it replaced are both presented.
 func TestOfSeveralSessionsTheOneRenewedLastCounts(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
-	store := &sessionStore{name: "n", sealer: testSealer(t, testSecret, "session"), cookies: testCookies, now: func() time.Time { return now }}
+	store := &cookieStore{name: "n", sealer: testSealer(t, testSecret, "session"), cookies: testCookies, now: func() time.Time { return now }}
 	save := func(subject string, refreshed int64, email string) []*http.Cookie {
-		set, _, err := store.save(requestWith(), &session{Subject: subject, Email: email, Refreshed: refreshed, Expires: now.Unix() + 60})
+		set, _, err := store.create(requestWith(), &session{Subject: subject, Email: email, Refreshed: refreshed, Expires: now.Unix() + 60})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -114,11 +114,11 @@ func TestOfSeveralSessionsTheOneRenewedLastCounts(t *testing.T) {
 func FuzzCookieHeader(f *testing.F) {
 	now := time.Unix(1_700_000_000, 0)
 	clock := func() time.Time { return now }
-	sessionSealer, _ := newSealer([]byte(testSecret), "session")
-	stateSealer, _ := newSealer([]byte(testSecret), "state")
-	sessions := &sessionStore{name: "n", sealer: sessionSealer, cookies: testCookies, now: clock}
+	sessionSealer, _ := newSealer("session", []byte(testSecret))
+	stateSealer, _ := newSealer("state", []byte(testSecret))
+	sessions := &cookieStore{name: "n", sealer: sessionSealer, cookies: testCookies, now: clock}
 	states := &stateStore{cookieName: "n", sealer: stateSealer, cookies: testCookies, lifetime: time.Minute, now: clock}
-	set, _, err := sessions.save(requestWith(), &session{Subject: "u", Refreshed: now.Unix(), Expires: now.Add(time.Hour).Unix()})
+	set, _, err := sessions.create(requestWith(), &session{Subject: "u", Refreshed: now.Unix(), Expires: now.Add(time.Hour).Unix()})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func FuzzCookieHeader(f *testing.F) {
 		if _, err := states.find(r, state); err == nil {
 			t.Error("a login out of nowhere")
 		}
-		_ = sessions.clear(r)
+		_ = sessions.forget(r)
 		_ = states.prune(r)
 	})
 }

@@ -14,6 +14,9 @@ const oneLog = "the log is JSON on standard error, in one shape; whoever runs th
 // skipRules is the advice about exceptions from authentication.
 const skipRules = "make a route without authentication at the ingress: an exception by a path or address that a client can influence has been a hole many times"
 
+// oneRedis is the advice about Redis Sentinel and Cluster.
+const oneRedis = "give --redis-connection-url the one address that always leads to the primary: a managed service's, or that of a proxy or Service in front of it"
+
 // notHere says of each flag of oauth2-proxy 7.8.1 that this proxy does not have what to do instead. docs/differences.md is
 // made of it.
 var notHere = map[string]string{
@@ -94,24 +97,19 @@ var notHere = map[string]string{
 	"proxy-websockets":                       "remove it: WebSockets are passed on",
 	"pubjwk-url":                             otherProvider,
 	"real-client-ip-header":                  "remove it: no decision depends on the client's address",
-	"redis-ca-path":                          "remove it: there is no Redis store",
-	"redis-cluster-connection-urls":          "remove it: there is no Redis store",
-	"redis-connection-idle-timeout":          "remove it: there is no Redis store",
-	"redis-connection-url":                   "remove it: there is no Redis store",
-	"redis-insecure-skip-tls-verify":         "remove it: there is no Redis store",
-	"redis-password":                         "remove it: there is no Redis store",
-	"redis-sentinel-connection-urls":         "remove it: there is no Redis store",
-	"redis-sentinel-master-name":             "remove it: there is no Redis store",
-	"redis-sentinel-password":                "remove it: there is no Redis store",
-	"redis-use-cluster":                      "remove it: there is no Redis store",
-	"redis-use-sentinel":                     "remove it: there is no Redis store",
-	"redis-username":                         "remove it: there is no Redis store",
+	"redis-cluster-connection-urls":          oneRedis,
+	"redis-connection-idle-timeout":          "remove it: a connection that the server closed is replaced",
+	"redis-insecure-skip-tls-verify":         "remove it: give the authority in --redis-ca-path",
+	"redis-sentinel-connection-urls":         oneRedis,
+	"redis-sentinel-master-name":             oneRedis,
+	"redis-sentinel-password":                oneRedis,
+	"redis-use-cluster":                      oneRedis,
+	"redis-use-sentinel":                     oneRedis,
 	"relative-redirect-url":                  "remove --redirect-url too: the callback is then on the host of the request",
 	"request-id-header":                      "remove it: the request ID is X-Request-Id",
 	"request-logging-format":                 oneLog,
 	"resource":                               otherProvider,
 	"session-cookie-minimal":                 "remove it: a session holds a token only where another setting needs it",
-	"session-store-type":                     "remove it: sessions are kept in cookies",
 	"set-authorization-header":               "use --set-xauthrequest with --pass-access-token: an ID token is for this client only",
 	"set-basic-auth":                         "remove it: no passwords are made up for upstreams; they get identity headers",
 	"show-debug-on-error":                    "remove it: the log has the cause under the request ID that the page shows",

@@ -90,6 +90,15 @@ func newFlagSet(c *Config) *pflag.FlagSet {
 	f.DurationVar(&c.CookieExpire, "cookie-expire", c.CookieExpire, "absolute lifetime of a session")
 	f.DurationVar(&c.CookieRefresh, "cookie-refresh", c.CookieRefresh, "age at which a session is renewed by its refresh token; 0: never")
 	f.DurationVar(&c.CSRFExpire, "cookie-csrf-expire", c.CSRFExpire, "how long a login may take")
+	f.StringSliceVar(&c.PreviousCookieSecretFiles, "cookie-secret-previous-file", c.PreviousCookieSecretFiles, "file with a cookie secret that was in use before: its cookies stay valid")
+
+	f.StringVar(&c.SessionStoreType, "session-store-type", c.SessionStoreType, "where sessions are kept: cookie, or redis for several replicas")
+	f.StringVar(&c.Redis.ConnectionURL, "redis-connection-url", c.Redis.ConnectionURL, "Redis or Valkey server: redis://host:6379/0, rediss:// with TLS, unix:///path")
+	f.StringVar(&c.Redis.Username, "redis-username", c.Redis.Username, "user name at the Redis server")
+	f.StringVar(&c.Redis.Password, "redis-password", c.Redis.Password, "password at the Redis server")
+	f.StringVar(&c.Redis.PasswordFile, "redis-password-file", c.Redis.PasswordFile, "file with the password, read for each connection")
+	f.StringVar(&c.Redis.CAFile, "redis-ca-path", c.Redis.CAFile, "PEM file of the authorities to trust for rediss://, in place of the system's")
+	f.BoolVar(&c.BackchannelLogout, "backchannel-logout", c.BackchannelLogout, "let the identity provider end sessions at <proxy-prefix>/backchannel-logout; needs --session-store-type=redis")
 
 	f.StringSliceVar(&c.EmailDomains, "email-domain", c.EmailDomains, "who may sign in: example.com, .example.com (subdomains too) or *")
 	f.StringSliceVar(&c.AllowedGroups, "allowed-group", c.AllowedGroups, "group of which one must be a member")
@@ -105,7 +114,10 @@ func newFlagSet(c *Config) *pflag.FlagSet {
 
 	annotate(f, secretAnnotation, "client-secret")
 	annotate(f, secretAnnotation, "cookie-secret")
+	annotate(f, secretAnnotation, "redis-password")
+	annotate(f, secretAnnotation, "redis-connection-url") // it may carry a password
 	annotate(f, choicesAnnotation, "cookie-samesite", "", "lax", "strict", "none")
+	annotate(f, choicesAnnotation, "session-store-type", SessionStoreCookie, SessionStoreRedis)
 	annotate(f, choicesAnnotation, "auth-success-status", "202", "200")
 	return f
 }

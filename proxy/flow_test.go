@@ -61,7 +61,7 @@ func TestStartSendsStateNonceAndChallenge(t *testing.T) {
 		t.Fatalf("got %d cookies, want the state cookie alone", len(cookies))
 	}
 	c := cookies[0]
-	if c.Name != "_oauth2_proxy_"+q.Get("state")[:8]+"_csrf" || !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteLaxMode || c.MaxAge != 900 || c.Path != "/" {
+	if c.Name != "__Host-_oauth2_proxy_"+q.Get("state")[:8]+"_csrf" || !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteLaxMode || c.MaxAge != 900 || c.Path != "/" {
 		t.Errorf("state cookie is %+v", c)
 	}
 	if strings.Contains(c.Value, q.Get("state")) || strings.Contains(c.Value, q.Get("nonce")) {
@@ -329,9 +329,9 @@ func TestUnfinishedLoginsDoNotPileUp(t *testing.T) {
 
 func TestDeadAndBulkyLoginsAreForgotten(t *testing.T) {
 	f := newFixture(t, nil)
-	f.setCookie("_oauth2_proxy_deadbeef_csrf", "worthless")
+	f.setCookie("__Host-_oauth2_proxy_deadbeef_csrf", "worthless")
 	f.begin("/first")
-	if f.cookie("_oauth2_proxy_deadbeef_csrf") != "" {
+	if f.cookie("__Host-_oauth2_proxy_deadbeef_csrf") != "" {
 		t.Error("a worthless state cookie is kept")
 	}
 	for range maxPendingLogins {

@@ -3,6 +3,7 @@
 package proxy
 
 import (
+	"context"
 	"io"
 	"net/http"
 )
@@ -21,14 +22,36 @@ func (p *Proxy) isHealthCheck(path string) bool {
 // ping says that the process lives.
 func (p *Proxy) ping(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "OK") }
 
-// readiness says whether logins can work: discovery document and signing keys are there.
-func (p *Proxy) readiness(w http.ResponseWriter, _ *http.Request) {
-	if p.provider.current() != nil {
+// readiness says whether logins can work: discovery document and signing keys are there, and the session store was reached.
+func (p *Proxy) readiness(w http.ResponseWriter, r *http.Request) {
+	missing := ""
+	switch {
+	case p.provider.current() == nil:
+		missing = "identity provider"
+	case !p.storeReached(r.Context()):
+		missing = "session store"
+	default:
 		plain(w, http.StatusOK, "OK")
 		return
 	}
 	w.Header().Set("Retry-After", retryAfterSeconds)
-	plain(w, http.StatusServiceUnavailable, "identity provider not reached yet; the log says why\n")
+	plain(w, http.StatusServiceUnavailable, missing+" not reached yet; the log says why\n")
+}
+
+// storeReached says whether the session store answered once. It is not asked again: where it goes away later, replicas that
+// say why are better than none.
+func (p *Proxy) storeReached(ctx context.Context) bool {
+	if p.store == nil || p.reached.Load() {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	if _, _, err := p.store.Get(ctx, p.cfg.CookieName+"-reached"); err != nil {
+		p.log.Warn("session store not reached yet", "error", err.Error())
+		return false
+	}
+	p.reached.Store(true)
+	return true
 }
 
 func plain(w http.ResponseWriter, status int, body string) {

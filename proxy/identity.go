@@ -24,6 +24,7 @@ type identityProvider struct {
 	userInfo     *oidc.Provider
 	idTokens     *oidc.IDTokenVerifier
 	bearerTokens *oidc.IDTokenVerifier
+	logoutTokens *oidc.IDTokenVerifier
 }
 
 // context makes go-oidc and x/oauth2 use the proxy's bounded client.
@@ -54,6 +55,7 @@ type claims struct {
 	EmailUnverified   bool // the provider said email_verified: false
 	Groups            []string
 	PreferredUsername string
+	ProviderSession   string // sid (OpenID Connect Back-Channel Logout §2.1)
 }
 
 // identify verifies the ID token beside an access token (OpenID Connect Core §3.1.3.7) and returns its claims. Where it
@@ -135,6 +137,7 @@ func (i *identityProvider) parseClaims(decode func(any) error) (*claims, error) 
 	c := &claims{
 		Email:             stringClaim(raw["email"]),
 		PreferredUsername: stringClaim(raw["preferred_username"]),
+		ProviderSession:   stringClaim(raw["sid"]),
 		Groups:            stringsClaim(raw[i.cfg.GroupsClaim]),
 	}
 	if v := raw["email_verified"]; v != nil {

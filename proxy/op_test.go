@@ -62,7 +62,8 @@ type testOP struct {
 	keyID       string
 	signWith    *ecdsa.PrivateKey     // instead of the published key
 	codes       map[string]url.Values // code → authorization request
-	refresh     map[string]bool       // valid refresh tokens
+	refresh     map[string]string     // valid refresh tokens → user
+	reused      int                   // refresh tokens presented that were not valid
 	user        map[string]any        // ID token claims
 	userInfo    map[string]any
 	issuer      string                                  // in the discovery document and tokens; default: URL
@@ -80,7 +81,7 @@ type testOP struct {
 
 func newTestOP(t testing.TB, c *clock) *testOP {
 	op := &testOP{
-		clock: c, codes: map[string]url.Values{}, refresh: map[string]bool{},
+		clock: c, codes: map[string]url.Values{}, refresh: map[string]string{},
 		user: map[string]any{"sub": "u-1", "email": "ann@example.com", "email_verified": true, "preferred_username": "ann", "groups": []string{"dev", "ops"}},
 	}
 	op.rotateKey(t)
@@ -158,6 +159,7 @@ func (op *testOP) authorize(w http.ResponseWriter, r *http.Request) {
 	op.mu.Lock()
 	defer op.mu.Unlock()
 	q := r.URL.Query()
+	q.Set("user", r.Header.Get("X-Test-User"))
 	code := rand.Text()
 	op.codes[code] = q
 	back := url.Values{"code": {code}, "state": {q.Get("state")}}
@@ -197,7 +199,7 @@ func (op *testOP) token(w http.ResponseWriter, r *http.Request) {
 		fail(http.StatusUnauthorized, "invalid_client")
 		return
 	}
-	nonce := ""
+	nonce, user := "", ""
 	switch r.PostForm.Get("grant_type") {
 	case "authorization_code":
 		code := r.PostForm.Get("code")
@@ -209,10 +211,12 @@ func (op *testOP) token(w http.ResponseWriter, r *http.Request) {
 			fail(http.StatusBadRequest, "invalid_grant")
 			return
 		}
-		nonce = asked.Get("nonce")
+		nonce, user = asked.Get("nonce"), asked.Get("user")
 	case "refresh_token":
 		token := r.PostForm.Get("refresh_token")
-		if !op.refresh[token] {
+		var ok bool
+		if user, ok = op.refresh[token]; !ok {
+			op.reused++
 			fail(http.StatusBadRequest, "invalid_grant")
 			return
 		}
@@ -220,21 +224,25 @@ func (op *testOP) token(w http.ResponseWriter, r *http.Request) {
 	}
 	answer := map[string]any{"access_token": "at-" + rand.Text(), "token_type": "Bearer", "expires_in": 300}
 	if !op.noIDToken {
-		answer["id_token"] = op.signLocked(nonce)
+		answer["id_token"] = op.signLocked(nonce, user)
 	}
 	if !op.noRefresh {
 		rt := "rt-" + rand.Text()
-		op.refresh[rt] = true
+		op.refresh[rt] = user
 		answer["refresh_token"] = rt
 	}
 	op.writeJSON(w, answer)
 }
 
-func (op *testOP) signLocked(nonce string) string {
+// signLocked makes an ID token for user, "" being the one in op.user.
+func (op *testOP) signLocked(nonce, user string) string {
 	c := map[string]any{"iss": op.issuer, "aud": testClientID, "iat": op.clock.Now().Unix(), "exp": op.clock.Now().Add(5 * time.Minute).Unix()}
 	maps.Copy(c, op.user)
 	if nonce != "" {
 		c["nonce"] = nonce
+	}
+	if user != "" {
+		c["sub"], c["email"] = user, user+"@example.com"
 	}
 	if op.tamper != nil {
 		op.tamper(c)
@@ -253,7 +261,7 @@ func (op *testOP) sign(change func(map[string]any)) string {
 	before := op.tamper
 	op.tamper = change
 	defer func() { op.tamper = before }()
-	return op.signLocked("")
+	return op.signLocked("", "")
 }
 
 func signClaims(key *ecdsa.PrivateKey, keyID string, claims map[string]any) string {
@@ -321,7 +329,11 @@ func newFixtureWith(t testing.TB, c *clock, op *testOP, change func(*Config)) *f
 		change(&cfg)
 	}
 	log := &syncBuffer{}
-	p, err := New(context.Background(), cfg, Options{Clock: c.Now, Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	options := Options{Clock: c.Now, Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	if cfg.SessionStoreType == SessionStoreRedis {
+		options.Store = openStore(t, cfg.Redis)
+	}
+	p, err := New(context.Background(), cfg, options)
 	if err != nil {
 		t.Fatal(err)
 	}

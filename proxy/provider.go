@@ -164,7 +164,7 @@ func (p *provider) build(m metadata, keys *keySet) *identityProvider {
 	}
 	common := oidc.Config{SupportedSigningAlgs: algorithms, Now: p.now}
 	idTokens, bearerTokens := common, common
-	idTokens.ClientID = p.cfg.ClientID
+	idTokens.ClientID = p.cfg.ClientID    // logout tokens too
 	bearerTokens.SkipClientIDCheck = true // bearer.go compares with all accepted audiences
 	return &identityProvider{
 		cfg:      p.cfg,
@@ -177,6 +177,7 @@ func (p *provider) build(m metadata, keys *keySet) *identityProvider {
 		userInfo:     (&oidc.ProviderConfig{IssuerURL: m.Issuer, UserInfoURL: m.UserInfo}).NewProvider(oidc.ClientContext(context.Background(), p.client)),
 		idTokens:     oidc.NewVerifier(m.Issuer, keys, &idTokens),
 		bearerTokens: oidc.NewVerifier(m.Issuer, throttledKeySet{keys}, &bearerTokens),
+		logoutTokens: oidc.NewVerifier(m.Issuer, logoutTokenKeys{keys}, &idTokens),
 	}
 }
 

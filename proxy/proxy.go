@@ -4,11 +4,13 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -21,6 +23,8 @@ type Options struct {
 	Logger *slog.Logger
 	// HTTPClient is used towards the identity provider. Time and size are bounded and redirects refused in any case.
 	HTTPClient *http.Client
+	// Store keeps the sessions where Config.SessionStoreType is SessionStoreRedis; the caller closes it after the proxy.
+	Store Store
 }
 
 // Proxy is the auth service. It is safe for concurrent use.
@@ -29,7 +33,10 @@ type Proxy struct {
 	log       *slog.Logger
 	now       func() time.Time
 	provider  *provider
-	sessions  *sessionStore
+	sessions  sessionStore
+	store     Store
+	reached   atomic.Bool // the store answered once
+	logout    *sessionIndex
 	states    *stateStore
 	redirects redirectValidator
 	trusted   trustedProxies
@@ -44,7 +51,10 @@ func New(ctx context.Context, cfg Config, opts Options) (*Proxy, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	p := &Proxy{cfg: cfg, log: opts.Logger, now: opts.Clock}
+	if (cfg.SessionStoreType == SessionStoreRedis) != (opts.Store != nil) {
+		return nil, errors.New("--session-store-type=redis and Options.Store need each other: give both or neither")
+	}
+	p := &Proxy{cfg: cfg, log: opts.Logger, now: opts.Clock, store: opts.Store}
 	if p.log == nil {
 		p.log = slog.Default()
 	}
@@ -75,25 +85,23 @@ func New(ctx context.Context, cfg Config, opts Options) (*Proxy, error) {
 }
 
 func (p *Proxy) newStores() error {
-	secret, err := p.cfg.cookieSecret()
-	if err != nil {
-		return err
-	}
-	sessionSealer, err := newSealer(secret, "session")
-	if err != nil {
-		return err
-	}
-	stateSealer, err := newSealer(secret, "state")
+	secrets, err := p.cfg.cookieSecrets()
 	if err != nil {
 		return err
 	}
 	cookies := cookieMaker{domain: p.cfg.CookieDomain, secure: p.cfg.CookieSecure, sameSite: p.cfg.sameSite()}
-	p.sessions = &sessionStore{name: p.cfg.CookieName, sealer: sessionSealer, cookies: cookies, now: p.now}
+	if err := p.newSessionStore(secrets, cookies); err != nil {
+		return err
+	}
+	stateSealer, err := newSealer("state", secrets...)
+	if err != nil {
+		return err
+	}
 	// The way back from the identity provider is cross-site: a strict state cookie would never arrive.
 	if cookies.sameSite == http.SameSiteStrictMode {
 		cookies.sameSite = http.SameSiteLaxMode
 	}
-	p.states = &stateStore{cookieName: p.cfg.CookieName, sealer: stateSealer, cookies: cookies, lifetime: p.cfg.CSRFExpire, now: p.now}
+	p.states = &stateStore{cookieName: stateCookieName(p.cfg), sealer: stateSealer, cookies: cookies, lifetime: p.cfg.CSRFExpire, now: p.now}
 	p.redirects = redirectValidator{prefix: p.cfg.ProxyPrefix}
 	for _, entry := range p.cfg.WhitelistDomains {
 		allowed, err := parseAllowedHost(entry)
@@ -105,9 +113,34 @@ func (p *Proxy) newStores() error {
 	return nil
 }
 
+func (p *Proxy) newSessionStore(secrets [][]byte, cookies cookieMaker) error {
+	purpose := "session"
+	if p.store != nil {
+		purpose = "ticket"
+	}
+	sealer, err := newSealer(purpose, secrets...)
+	if err != nil {
+		return err
+	}
+	if p.store == nil {
+		p.sessions = &cookieStore{name: p.cfg.CookieName, sealer: sealer, cookies: cookies, now: p.now}
+		return nil
+	}
+	if p.cfg.BackchannelLogout {
+		if p.logout, err = newSessionIndex(p.store, p.cfg.CookieName, secrets); err != nil {
+			return err
+		}
+	}
+	p.sessions = &ticketStore{
+		name: p.cfg.CookieName, sealer: sealer, cookies: cookies, now: p.now, log: p.log, store: p.store, index: p.logout,
+		patience: 2 * storeTimeout, unstored: map[ticket]unstored{},
+	}
+	return nil
+}
+
 func (p *Proxy) routes() map[string]http.HandlerFunc {
 	read := []string{http.MethodGet, http.MethodHead}
-	return map[string]http.HandlerFunc{
+	routes := map[string]http.HandlerFunc{
 		"/auth":     p.auth, // any method: an ingress may ask with the method of the original request
 		"/ping":     p.ping,
 		"/ready":    p.readiness,
@@ -117,6 +150,10 @@ func (p *Proxy) routes() map[string]http.HandlerFunc {
 		"/sign_out": p.only(p.signOut, append(read, http.MethodPost)...),
 		"/userinfo": p.only(p.userInfo, read...),
 	}
+	if p.logout != nil {
+		routes["/backchannel-logout"] = p.only(p.backchannelLogout, http.MethodPost)
+	}
+	return routes
 }
 
 // only refuses other methods.

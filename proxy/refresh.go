@@ -18,8 +18,8 @@ const (
 	// refreshMemory is how long the outcome of a refresh answers requests that still carry the old cookie. A page sends
 	// many requests at once; a rotated refresh token is good for one of them.
 	refreshMemory = 10 * time.Second
-	// maxRefreshMemory bounds the number of outcomes remembered.
-	maxRefreshMemory = 4096
+	// maxRefreshMemory bounds the number of outcomes remembered. Who finds the oldest forgotten asks the identity provider.
+	maxRefreshMemory = 16384
 )
 
 var errRefreshRefused = errors.New("the identity provider refused to renew the session")
@@ -29,7 +29,7 @@ type refreshKey [sha256.Size]byte
 type refreshOutcome struct {
 	session *session
 	err     error
-	until   time.Time
+	at      time.Time
 }
 
 // refresher renews sessions by refresh token (RFC 6749 §6, OpenID Connect Core §12), each token once.
@@ -39,6 +39,7 @@ type refresher struct {
 	inFlight singleflight.Group
 	mu       sync.Mutex
 	recent   map[refreshKey]refreshOutcome
+	order    []refreshKey // of recent, the oldest first
 }
 
 func newRefresher(p *Proxy) *refresher {
@@ -124,20 +125,21 @@ func (f *refresher) recall(key refreshKey) (refreshOutcome, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	known, ok := f.recent[key]
-	return known, ok && f.proxy.now().Before(known.until)
+	return known, ok && f.isRecent(known)
+}
+
+// isRecent says whether an outcome still counts. The clock may have been put back.
+func (f *refresher) isRecent(o refreshOutcome) bool {
+	return f.proxy.now().Sub(o.at).Abs() < refreshMemory
 }
 
 func (f *refresher) remember(key refreshKey, s *session, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	now := f.proxy.now()
-	if len(f.recent) >= maxRefreshMemory {
-		clear(f.recent) // the worst that follows is a refresh that is refused
+	for len(f.order) > 0 && (len(f.order) >= maxRefreshMemory || !f.isRecent(f.recent[f.order[0]])) {
+		delete(f.recent, f.order[0])
+		f.order = f.order[1:]
 	}
-	for k, o := range f.recent {
-		if !now.Before(o.until) {
-			delete(f.recent, k)
-		}
-	}
-	f.recent[key] = refreshOutcome{session: s, err: err, until: now.Add(refreshMemory)}
+	f.recent[key] = refreshOutcome{session: s, err: err, at: f.proxy.now()}
+	f.order = append(f.order, key)
 }

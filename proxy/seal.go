@@ -32,28 +32,42 @@ var errNotAuthentic = errors.New("the cookie was not made by this proxy, was alt
 // sealer encrypts and authenticates cookie values with AES-256-GCM. The purpose has a key of its own; the cookie's name
 // is authenticated too, so that a value is worth nothing under another name.
 type sealer struct {
-	aead cipher.AEAD
+	aeads []cipher.AEAD // the first seals, all open
 	// compressors are *flate.Writer. Each has almost a megabyte of tables; anyone can ask for one by a long rd.
 	compressors sync.Pool
 }
 
-func newSealer(secret []byte, purpose string) (*sealer, error) {
-	key, err := hkdf.Key(sha256.New, secret, nil, "ingress-auth proxy cookie v1: "+purpose, 32)
-	if err != nil {
-		return nil, fmt.Errorf("derive the key for the %s cookie: %w", purpose, err)
+// newSealer seals with the first secret and opens with any.
+func newSealer(purpose string, secrets ...[]byte) (*sealer, error) {
+	var aeads []cipher.AEAD
+	for _, secret := range secrets {
+		key, err := deriveKey(secret, purpose)
+		if err != nil {
+			return nil, err
+		}
+		block, err := aes.NewCipher(key)
+		if err != nil {
+			return nil, fmt.Errorf("make the cipher for the %s cookie: %w", purpose, err)
+		}
+		aead, err := cipher.NewGCMWithRandomNonce(block)
+		if err != nil {
+			return nil, fmt.Errorf("make the cipher for the %s cookie: %w", purpose, err)
+		}
+		aeads = append(aeads, aead)
 	}
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, fmt.Errorf("make the cipher for the %s cookie: %w", purpose, err)
-	}
-	aead, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		return nil, fmt.Errorf("make the cipher for the %s cookie: %w", purpose, err)
-	}
-	return &sealer{aead: aead, compressors: sync.Pool{New: func() any {
+	return &sealer{aeads: aeads, compressors: sync.Pool{New: func() any {
 		w, _ := flate.NewWriter(io.Discard, flate.DefaultCompression) // fails for unknown levels only
 		return w
 	}}}, nil
+}
+
+// deriveKey makes of a cookie secret a key for one purpose.
+func deriveKey(secret []byte, purpose string) ([]byte, error) {
+	key, err := hkdf.Key(sha256.New, secret, nil, "ingress-auth proxy cookie v1: "+purpose, 32)
+	if err != nil {
+		return nil, fmt.Errorf("derive the %s key from the cookie secret: %w", purpose, err)
+	}
+	return key, nil
 }
 
 // The first plaintext byte says how the rest is stored.
@@ -64,7 +78,7 @@ const (
 
 // seal returns plaintext encrypted and in the base64url alphabet.
 func (s *sealer) seal(name string, plaintext []byte) string {
-	sealed := s.aead.Seal(nil, nil, s.pack(plaintext), []byte(name))
+	sealed := s.aeads[0].Seal(nil, nil, s.pack(plaintext), []byte(name))
 	return base64.RawURLEncoding.EncodeToString(sealed)
 }
 
@@ -74,11 +88,16 @@ func (s *sealer) open(name, value string) ([]byte, error) {
 	if err != nil {
 		return nil, errNotAuthentic
 	}
-	packed, err := s.aead.Open(sealed[:0], nil, sealed, []byte(name))
-	if err != nil {
-		return nil, errNotAuthentic
+	for i, aead := range s.aeads {
+		into := sealed[:0] // the last try may write where it reads
+		if i < len(s.aeads)-1 {
+			into = nil
+		}
+		if packed, err := aead.Open(into, nil, sealed, []byte(name)); err == nil {
+			return unpack(packed)
+		}
 	}
-	return unpack(packed)
+	return nil, errNotAuthentic
 }
 
 func (s *sealer) pack(plaintext []byte) []byte {
@@ -116,14 +135,34 @@ func unpack(packed []byte) ([]byte, error) {
 	return nil, errNotAuthentic
 }
 
-// cookieSecret reads the secret from where the configuration says it is.
+// cookieSecrets reads the secrets from where the configuration says they are: the one in use, then those before it.
+func (c Config) cookieSecrets() ([][]byte, error) {
+	secret, err := c.cookieSecret()
+	if err != nil {
+		return nil, err
+	}
+	secrets := [][]byte{secret}
+	for _, file := range c.PreviousCookieSecretFiles {
+		secret, err := readSecret("--cookie-secret-previous-file", file)
+		if err != nil {
+			return nil, err
+		}
+		secrets = append(secrets, secret)
+	}
+	return secrets, nil
+}
+
 func (c Config) cookieSecret() ([]byte, error) {
 	if c.CookieSecretFile == "" {
 		return decodeSecret(c.CookieSecret)
 	}
-	b, err := os.ReadFile(c.CookieSecretFile)
+	return readSecret("--cookie-secret-file", c.CookieSecretFile)
+}
+
+func readSecret(flag, file string) ([]byte, error) {
+	b, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("read --cookie-secret-file: %w", err)
+		return nil, fmt.Errorf("read %s: %w", flag, err)
 	}
 	secret, err := decodeSecret(string(b))
 	if err != nil {
@@ -131,7 +170,7 @@ func (c Config) cookieSecret() ([]byte, error) {
 		secret, err = decodeSecret(strings.TrimRight(string(b), "\r\n"))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the secret in --cookie-secret-file=%s %w", c.CookieSecretFile, err)
+		return nil, fmt.Errorf("the secret in %s=%s %w", flag, file, err)
 	}
 	return secret, nil
 }

@@ -11,7 +11,7 @@ import (
 
 func testSealer(t testing.TB, secret, purpose string) *sealer {
 	t.Helper()
-	s, err := newSealer([]byte(secret), purpose)
+	s, err := newSealer(purpose, []byte(secret))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func TestCookieSecret(t *testing.T) {
 }
 
 func FuzzOpen(f *testing.F) {
-	s, _ := newSealer([]byte(testSecret), "session")
+	s, _ := newSealer("session", []byte(testSecret))
 	genuine := s.seal("n", []byte("genuine"))
 	f.Add("")
 	f.Add("AAAA")
@@ -118,7 +118,7 @@ func FuzzOpen(f *testing.F) {
 }
 
 func FuzzPack(f *testing.F) {
-	s, _ := newSealer([]byte(testSecret), "session")
+	s, _ := newSealer("session", []byte(testSecret))
 	f.Add([]byte("x"))
 	f.Add(bytes.Repeat([]byte("ab"), compressAbove))
 	f.Fuzz(func(t *testing.T, plaintext []byte) {

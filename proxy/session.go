@@ -3,14 +3,17 @@
 package proxy
 
 import (
+	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"time"
 )
 
-// session is who signed in. Tokens are kept only when a setting needs them (see callback.go), because the whole of it travels
-// in a cookie. sessioncodec.go has to know every field.
+// maxClockStep is how far the clocks of replicas may differ, and one clock may step back, without a session being lost.
+const maxClockStep = 5 * time.Minute
+
+// session is who signed in. Tokens are kept only when a setting needs them (see callback.go), because the whole of it may
+// travel in a cookie. sessioncodec.go has to know every field but the ticket.
 type session struct {
 	Subject           string
 	Email             string
@@ -19,70 +22,53 @@ type session struct {
 	AccessToken       string
 	RefreshToken      string
 	IDToken           string
+	// ProviderSession is the identity provider's name for its own session (sid), for back-channel logout.
+	ProviderSession string
 	// Refreshed and Expires are seconds since 1970. Expires never moves.
 	Refreshed int64
 	Expires   int64
+
+	ticket ticket // where a ticketStore keeps it
 }
 
 var (
 	errNoSession      = errors.New("no session cookie")
 	errSessionExpired = errors.New("the session has expired")
+	errSessionAhead   = errors.New("the session was made at a time that is still to come: the clock was put back")
+	errSessionGone    = errors.New("the session store no longer has the session: it was ended elsewhere, or the store lost it")
+	// errStoreAway is all that is known when the session store does not answer. The session may well be good.
+	errStoreAway = errors.New("the session store cannot be reached")
 )
 
-// sessionStore keeps sessions in the browser, encrypted.
-type sessionStore struct {
-	name    string
-	sealer  *sealer
-	cookies cookieMaker
-	now     func() time.Time
+// sessionStore keeps sessions between requests: cookieStore in the browser, ticketStore in a Store.
+type sessionStore interface {
+	// load returns the session r carries. errNoSession and errStoreAway say that there is no cookie, or that nothing is known
+	// about it; any other error that the cookie is worth nothing.
+	load(r *http.Request) (*session, error)
+	// create keeps the session of a new login, in place of what r carries. The cookies in stale tidy up and may be lost.
+	create(r *http.Request, s *session) (set, stale []*http.Cookie, err error)
+	// renew keeps what refresh makes of s, once for all requests that ask at the same time. Errors are those of refresh and load.
+	renew(r *http.Request, s *session, refresh refreshFunc) (renewed *session, set, stale []*http.Cookie, err error)
+	// end ends the session r carries wherever it is kept. The error is errStoreAway: then it goes on.
+	end(r *http.Request) ([]*http.Cookie, error)
+	// forget returns cookies that delete every session cookie r carries.
+	forget(r *http.Request) []*http.Cookie
 }
 
-// save returns the cookies that carry s, and deletions for what r carries beyond them.
-func (st *sessionStore) save(r *http.Request, s *session) (set, stale []*http.Cookie, err error) {
-	remaining := time.Unix(s.Expires, 0).Sub(st.now())
-	set, err = st.cookies.split(st.name, st.sealer.seal(st.name, s.encode()), remaining)
-	if err != nil {
-		return nil, nil, fmt.Errorf("store the session (the identity provider sent many or long claims or tokens): %w", err)
-	}
-	return set, st.cookies.deletions(r, st.name, set...), nil
-}
+type refreshFunc func(ctx context.Context, old *session) (*session, error)
 
-// load returns the session r carries: errNoSession, errNotAuthentic or errSessionExpired when there is none to trust. Of
-// several valid ones the one renewed last counts.
-func (st *sessionStore) load(r *http.Request) (*session, error) {
-	var newest *session
-	failure := errNoSession
-	for _, value := range st.cookies.join(r, st.name) {
-		s, err := st.decode(value)
-		switch {
-		case err != nil:
-			failure = err
-		case newest == nil || s.Refreshed > newest.Refreshed:
-			newest = s
-		}
-	}
-	if newest == nil {
-		return nil, failure
-	}
-	return newest, nil
-}
-
-func (st *sessionStore) decode(value string) (*session, error) {
-	plaintext, err := st.sealer.open(st.name, value)
-	if err != nil {
-		return nil, err
-	}
+// openSession returns a session that may be used at the time now.
+func openSession(plaintext []byte, now time.Time) (*session, error) {
 	s, ok := decodeSession(plaintext)
 	if !ok {
 		return nil, errNotAuthentic
 	}
-	if !st.now().Before(time.Unix(s.Expires, 0)) {
+	if !now.Before(time.Unix(s.Expires, 0)) {
 		return nil, errSessionExpired
 	}
+	// A clock that was ahead when the session was made would give it more than its time.
+	if time.Unix(s.Refreshed, 0).Sub(now) > maxClockStep {
+		return nil, errSessionAhead
+	}
 	return s, nil
-}
-
-// clear returns cookies that delete every session cookie r carries.
-func (st *sessionStore) clear(r *http.Request) []*http.Cookie {
-	return st.cookies.deletions(r, st.name)
 }

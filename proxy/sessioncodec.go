@@ -9,8 +9,8 @@ import "encoding/binary"
 const sessionFormat = 1
 
 // texts are the fields that are strings, in the order of the encoding.
-func (s *session) texts() [6]*string {
-	return [...]*string{&s.Subject, &s.Email, &s.PreferredUsername, &s.AccessToken, &s.RefreshToken, &s.IDToken}
+func (s *session) texts() [7]*string {
+	return [...]*string{&s.Subject, &s.Email, &s.PreferredUsername, &s.AccessToken, &s.RefreshToken, &s.IDToken, &s.ProviderSession}
 }
 
 // encode writes s for decodeSession: each string with its length before it, groups with their number before them. It is read on

@@ -2,7 +2,10 @@
 
 package proxy
 
-import "net/http"
+import (
+	"errors"
+	"net/http"
+)
 
 // signIn shows the page with the sign-in button, or with --skip-provider-button goes straight to the identity provider.
 //
@@ -19,8 +22,8 @@ func (p *Proxy) signIn(w http.ResponseWriter, r *http.Request) {
 
 func (p *Proxy) signInPage(w http.ResponseWriter, r *http.Request, status int, redirect string) {
 	s, err := p.sessions.load(r)
-	if err != nil {
-		setCookies(w, p.sessions.clear(r)...)
+	if err != nil && !errors.Is(err, errStoreAway) {
+		setCookies(w, p.sessions.forget(r)...)
 	}
 	data := signInData{StartPath: p.cfg.ProxyPrefix + "/start", Redirect: escapeLocation(redirect), Provider: p.providerName()}
 	if s != nil && status == http.StatusOK {

@@ -8,12 +8,18 @@ import (
 	"strings"
 )
 
-// signOut deletes every part of the session cookie and goes to rd. With --oidc-end-session it goes there by way of the
+// signOut ends the session, deletes every part of its cookie and goes to rd. While the session store is away it does neither,
+// and says so. With --oidc-end-session it goes there by way of the
 // identity provider, whose own session ends too (OpenID Connect RP-Initiated Logout §2).
 func (p *Proxy) signOut(w http.ResponseWriter, r *http.Request) {
 	redirect := p.requestedRedirect(r)
 	s, err := p.sessions.load(r)
-	setCookies(w, p.sessions.clear(r)...)
+	set, endErr := p.sessions.end(r)
+	if endErr != nil {
+		p.fail(w, r, problem{status: http.StatusServiceUnavailable, message: "You are still signed in: your session cannot be ended at the moment. Please try again shortly.", cause: endErr, retry: redirect})
+		return
+	}
+	setCookies(w, set...)
 	if err == nil {
 		p.log.Info("signed out", "subject", s.Subject, "requestId", requestID(r))
 	}

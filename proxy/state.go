@@ -38,8 +38,19 @@ type loginState struct {
 // errNoState covers all that can be wrong with a state. The person at the browser can do the same about each: try again.
 var errNoState = errors.New("no login was begun in this browser with this state, or it took too long")
 
+// stateCookieName is what state cookies are named after: the session cookie, where possible with the prefix by which
+// browsers keep a neighbour under the same domain from planting one (RFC 6265bis §4.1.3.2). Nobody but this proxy reads them;
+// the session cookie's own name appears in configurations of ingresses, so it has the prefix only where it was given one.
+func stateCookieName(c Config) string {
+	const prefix = "__Host-"
+	if c.CookieDomain != "" || !c.CookieSecure || strings.HasPrefix(c.CookieName, "__") {
+		return c.CookieName
+	}
+	return prefix + c.CookieName
+}
+
 type stateStore struct {
-	cookieName string // of the session; state cookies are named after it
+	cookieName string // state cookies begin with it
 	sealer     *sealer
 	cookies    cookieMaker
 	lifetime   time.Duration
@@ -95,7 +106,11 @@ func (st *stateStore) load(r *http.Request, name string) *loginState {
 			continue
 		}
 		var login loginState
-		if json.Unmarshal(plaintext, &login) == nil && st.now().Before(time.Unix(login.Expires, 0)) {
+		if json.Unmarshal(plaintext, &login) != nil {
+			continue
+		}
+		left := time.Unix(login.Expires, 0).Sub(st.now())
+		if left > 0 && left <= st.lifetime+maxClockStep { // more is the work of a clock that was ahead
 			return &login
 		}
 	}

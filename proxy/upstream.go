@@ -146,6 +146,8 @@ func (p *Proxy) askToSignIn(w http.ResponseWriter, r *http.Request, d decision) 
 	_, bearer := bearerToken(r)
 	navigation := r.Method == http.MethodGet || r.Method == http.MethodHead
 	switch {
+	case d.status == http.StatusServiceUnavailable && !bearer:
+		p.fail(w, r, problem{status: d.status, message: "Your session cannot be checked at the moment. You are still signed in: please try again shortly.", retry: p.safeRedirect(r, r.URL.RequestURI())})
 	case wantsJSON(r):
 		if d.challenge != "" {
 			w.Header().Set("WWW-Authenticate", d.challenge)

@@ -74,7 +74,7 @@ func TestUpstreamReceivesTheRequestAndWhoSentIt(t *testing.T) {
 	f := newFixture(t, func(c *Config) { c.Upstream = upstream.URL; c.PassAccessToken = true })
 	f.login("/")
 	f.setCookie("app", "1")
-	f.setCookie("_oauth2_proxy_abcdefgh_csrf", "x")
+	f.setCookie("__Host-_oauth2_proxy_abcdefgh_csrf", "x")
 	resp := f.do("PUT", "/a%2Fb//c/../d?x=1;y=%zz&z=+", "Host", "ignored", "X-Forwarded-User", "admin", "X_forwarded_email", "admin", "X-Auth-Request-Groups", "admin",
 		"X_Auth_Request_User", "admin", "x-forwarded-Access_Token", "admin", "X-Forwarded-For", "6.6.6.6", "X-Forwarded-Host", "evil.test", "Authorization", "Basic YTpi", "Connection", "X-Forwarded-Groups", "Accept-Encoding", "br")
 	wantStatus(t, resp, http.StatusOK)

@@ -26,6 +26,7 @@ func (c Config) Validate() error {
 	return errors.Join(
 		c.validateProvider(),
 		c.validateCookie(),
+		c.validateStore(),
 		c.validateAdmission(),
 		c.validateServing(),
 	)
@@ -127,6 +128,29 @@ func (c Config) validateCookie() error {
 	}
 	if c.CSRFExpire < time.Second {
 		errs = append(errs, fmt.Errorf("--cookie-csrf-expire=%s: a login needs time; give at least 1s", c.CSRFExpire))
+	}
+	return errors.Join(errs...)
+}
+
+func (c Config) validateStore() error {
+	var errs []error
+	switch c.SessionStoreType {
+	case SessionStoreCookie:
+		if c.Redis != (RedisConfig{}) {
+			errs = append(errs, errors.New("--redis-… settings have no effect with --session-store-type=cookie: set that to redis or remove them"))
+		}
+		if c.BackchannelLogout {
+			errs = append(errs, errors.New("--backchannel-logout needs --session-store-type=redis: a session kept in a cookie cannot be ended from here"))
+		}
+	case SessionStoreRedis:
+		scheme, _, _ := strings.Cut(c.Redis.ConnectionURL, "://")
+		switch scheme {
+		case "redis", "rediss", "unix":
+		default: // not quoted: it may carry a password
+			errs = append(errs, errors.New("--redis-connection-url must say where the server is: redis://host:6379/0, rediss://host:6379/0 or unix:///path"))
+		}
+	default:
+		errs = append(errs, fmt.Errorf("--session-store-type=%q is unknown: use cookie or redis", c.SessionStoreType))
 	}
 	return errors.Join(errs...)
 }

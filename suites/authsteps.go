@@ -74,9 +74,10 @@ func isSessionCookie(name string) bool {
 	return ok && (rest == "" || strings.Trim(rest, "_0123456789") == "")
 }
 
-// isLoginCookie says whether a cookie remembers a login on its way.
+// isLoginCookie says whether a cookie remembers a login on its way. It may have the prefix that binds it to its host
+// (RFC 6265bis section 4.1.3.2).
 func isLoginCookie(name string) bool {
-	return strings.HasPrefix(name, sessionCookieName) && strings.Contains(name, "csrf")
+	return strings.HasPrefix(strings.TrimPrefix(name, "__Host-"), sessionCookieName) && strings.Contains(name, "csrf")
 }
 
 // deletes says whether the answer deletes a cookie that fits.

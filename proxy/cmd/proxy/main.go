@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/ingress-auth/conformance/proxy"
+	"github.com/ingress-auth/conformance/proxy/redisstore"
 )
 
 // shutdownTimeout is how long requests in progress get to finish after SIGTERM.
@@ -43,7 +44,16 @@ func run(ctx context.Context, cfg proxy.Config, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("listen on --http-address=%s: %w", cfg.HTTPAddress, err)
 	}
-	handler, err := proxy.New(ctx, cfg, proxy.Options{Logger: log})
+	options := proxy.Options{Logger: log}
+	if cfg.SessionStoreType == proxy.SessionStoreRedis {
+		store, err := redisstore.Open(redisstore.Options(cfg.Redis))
+		if err != nil {
+			return errors.Join(err, listener.Close())
+		}
+		defer store.Close()
+		options.Store = store
+	}
+	handler, err := proxy.New(ctx, cfg, options)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
