@@ -20,9 +20,9 @@ const (
 // newAccessToken makes an access token for a grant and remembers it. audience is empty unless the client asked for one.
 func (p *Provider) newAccessToken(client *Client, g *grant, granted scopes, audience []string, actor map[string]any) (string, *oauthError) {
 	now := p.now()
-	made := &accessToken{
-		grant: g, scopes: granted, audience: audience, actor: actor,
-		issued: now, expires: now.Add(p.cfg.Lifetimes.AccessToken),
+	made := &accessToken{grant: g, scopes: granted, issued: now}
+	if len(audience) > 0 || actor != nil {
+		made.delegation = &delegation{audience: audience, actor: actor}
 	}
 	token := p.dialect.TokenPrefix + p.random.token()
 	if client.AccessTokenFormat == accessTokenJWT || client.AccessTokenFormat == accessTokenForAudience && len(audience) > 0 {
@@ -48,11 +48,11 @@ func (p *Provider) newAccessToken(client *Client, g *grant, granted scopes, audi
 func (p *Provider) describeAccessToken(a *accessToken) map[string]any {
 	claims := map[string]any{
 		"iss":       p.cfg.Issuer,
-		"aud":       audienceClaim(a.audience, p.cfg.Issuer),
+		"aud":       audienceClaim(a.audience(), p.cfg.Issuer),
 		"sub":       a.grant.clientID, // of a client that acts for itself
 		"client_id": a.grant.clientID,
 		"iat":       a.issued.Unix(),
-		"exp":       a.expires.Unix(),
+		"exp":       a.issued.Add(p.cfg.Lifetimes.AccessToken).Unix(),
 	}
 	if len(a.scopes) > 0 {
 		claims["scope"] = a.scopes.String()
@@ -66,10 +66,10 @@ func (p *Provider) describeAccessToken(a *accessToken) map[string]any {
 			"amr":       p.amrOf(a.grant.acr),
 		})
 	}
-	if a.actor != nil {
-		claims["act"] = a.actor
+	if actor := a.actor(); actor != nil {
+		claims["act"] = actor
 	}
-	p.applyDialect(dialectEdit{part: partAccessToken, user: user, client: p.directory.client(a.grant.clientID), grant: a.grant, granted: a.scopes, audience: a.audience}, claims)
+	p.applyDialect(dialectEdit{part: partAccessToken, user: user, client: p.directory.client(a.grant.clientID), grant: a.grant, granted: a.scopes, audience: a.audience()}, claims)
 	return claims
 }
 

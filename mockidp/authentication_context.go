@@ -69,7 +69,7 @@ func (p *Provider) readACR(req *authorizationRequest, acrValues string) *oauthEr
 // acrFor is the acr of a login made for the request.
 func (p *Provider) acrFor(req *authorizationRequest) string {
 	if len(req.acr.values) > 0 {
-		return req.acr.values[0]
+		return strings.Clone(req.acr.values[0]) // a part of the request would keep all of it in memory
 	}
 	return p.cfg.AuthenticationContexts[0].ACR
 }

@@ -27,7 +27,6 @@ func (p *Provider) authorizationAnswer(req *authorizationRequest, s *session) (u
 		clientID: req.client.ClientID,
 		username: s.username,
 		scopes:   req.scopes,
-		nonce:    req.nonce,
 		authTime: s.authTime,
 		acr:      s.acr,
 		acrAsked: req.acr.asked,
@@ -44,7 +43,10 @@ func (p *Provider) authorizationAnswer(req *authorizationRequest, s *session) (u
 	answer, parts := url.Values{}, idTokenParts{nonce: req.nonce, frontChannel: true}
 	if req.responseType.code {
 		parts.code = p.random.token()
-		p.store.putCode(parts.code, &authorizationCode{grant: g, redirectURI: req.redirectURI, codeChallenge: req.codeChallenge}, p.now())
+		// Copies: a part of the request would keep all of it in memory.
+		p.store.putCode(parts.code, &authorizationCode{
+			grant: g, redirectURI: strings.Clone(req.redirectURI), codeChallenge: strings.Clone(req.codeChallenge), nonce: strings.Clone(req.nonce),
+		}, p.now())
 		answer.Set("code", parts.code)
 	}
 	if req.responseType.token {

@@ -51,6 +51,9 @@ type Config struct {
 	AllowEndpointAudience bool `yaml:"allow_endpoint_audience"`
 	// Lifetimes bound what the provider remembers.
 	Lifetimes Lifetimes `yaml:"lifetimes"`
+	// MaxEntries bounds how many of each kind the provider remembers: login pages, codes, access tokens, refresh tokens,
+	// sessions and so on. The oldest make room, and are then unknown. Default: 10,000. Raise it for load tests.
+	MaxEntries int `yaml:"max_entries"`
 	// Clients may ask for tokens. Empty means DefaultClients.
 	Clients []Client `yaml:"clients"`
 	// Users may sign in. Empty means DefaultUsers.
@@ -191,6 +194,9 @@ func (c Config) withDefaults() Config {
 		c.AuthenticationContexts = DefaultAuthenticationContexts()
 	}
 	c.Lifetimes = c.Lifetimes.withDefaults()
+	if c.MaxEntries == 0 {
+		c.MaxEntries = maxEntries
+	}
 	dialect := c.dialectOf()
 	clients := make([]Client, len(c.Clients))
 	for i, client := range c.Clients {

@@ -102,6 +102,7 @@ func TestParseConfig_MistakesAreNamed(t *testing.T) {
 		"a tenant over an endpoint":         {"tenants: [{path: /token}]", "hide the endpoint"},
 		"a tenant twice":                    {"tenants: [{path: /a}, {path: /a/}]", "tenants[1]"},
 		"a mistake in a tenant":             {"tenants: [{path: /a, auto_login: zoe}]", "tenants[0]: auto_login"},
+		"a negative bound":                  {"max_entries: -1", "max_entries"},
 		"a lifetime that is too short":      {"lifetimes: {id_token: 1ms}", "lifetimes.id_token"},
 		"a code that lives too long":        {"lifetimes: {code: 11m}", "RFC 6749"},
 	} {

@@ -41,6 +41,9 @@ func (c Config) Validate() error {
 			errs = append(errs, fmt.Errorf("authentication_contexts[%d]: acr %q must be a word", i, ac.ACR))
 		}
 	}
+	if c.MaxEntries < 0 {
+		errs = append(errs, fmt.Errorf("max_entries: %d must not be negative", c.MaxEntries))
+	}
 	errs = append(errs, c.Lifetimes.validate())
 	users := newDirectory(c.Clients, c.Users)
 	errs = append(errs, validateUsers(c.Users), validateClients(c.Clients, users))

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/go-jose/go-jose/v4"
 )
@@ -17,31 +18,79 @@ import (
 // typJWT is the typ of ID tokens and signed userinfo.
 const typJWT = "JWT"
 
-// keySet holds the signing keys. The first of an algorithm signs, all verify and are published.
+// keySet holds the signing keys. The first of an algorithm signs, all verify and are published. Keys that nobody gave are
+// generated when the first request has been answered, or when they are first needed: an RSA key takes a tenth of a second or
+// more, discovery needs none, and many a provider of a test is never asked anything.
 type keySet struct {
-	mu   sync.RWMutex
-	keys []jose.JSONWebKey // private; the slice is replaced, never changed
+	generate  func() // returns when the keys are there; safe to call again and again
+	preparing atomic.Bool
+	mu        sync.RWMutex
+	keys      []jose.JSONWebKey // private; the slice is replaced, never changed
+	algs      []jose.SignatureAlgorithm
+	failed    error // of generating
 }
 
-// newKeySet takes the given keys, and makes one for each algorithm that is needed and has none.
+// newKeySet takes the given keys, and has one made for each algorithm that is needed and has none.
 func newKeySet(given []SigningKey, needed []jose.SignatureAlgorithm) (*keySet, error) {
 	keys, err := publishable(nil, given)
 	if err != nil {
 		return nil, err
 	}
+	var missing []jose.SignatureAlgorithm
 	for _, alg := range needed {
-		if signerOf(keys, alg) != nil {
-			continue
-		}
-		generated, err := generateKey(alg)
-		if err != nil {
-			return nil, err
-		}
-		if keys, err = publishable(keys, []SigningKey{generated}); err != nil {
-			return nil, err
+		if signerOf(keys, alg) == nil && !slices.Contains(missing, alg) {
+			missing = append(missing, alg)
 		}
 	}
-	return &keySet{keys: keys}, nil
+	s := &keySet{keys: keys, algs: slices.DeleteFunc(algorithmNames(), func(alg jose.SignatureAlgorithm) bool {
+		return signerOf(keys, alg) == nil && !slices.Contains(missing, alg)
+	})}
+	s.generate = sync.OnceFunc(func() { s.add(missing) })
+	return s, nil
+}
+
+// prepare has the keys generated in the background.
+func (s *keySet) prepare() {
+	if !s.preparing.Swap(true) {
+		go s.generate()
+	}
+}
+
+// add generates a key for each algorithm.
+func (s *keySet) add(algs []jose.SignatureAlgorithm) {
+	var made []SigningKey
+	for _, alg := range algs {
+		key, err := generateKey(alg)
+		if err != nil {
+			s.fail(err)
+			return
+		}
+		made = append(made, key)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	keys, err := publishable(slices.Clone(s.keys), made)
+	if err != nil {
+		s.failed = err
+		return
+	}
+	s.keys = keys
+}
+
+// absent says why there is no key.
+func (s *keySet) absent(alg jose.SignatureAlgorithm) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.failed != nil {
+		return fmt.Errorf("there is no %s key: %w", alg, s.failed)
+	}
+	return fmt.Errorf("there is no %s key", alg)
+}
+
+func (s *keySet) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failed = err
 }
 
 func generateKey(alg jose.SignatureAlgorithm) (SigningKey, error) {
@@ -96,17 +145,19 @@ func signerOf(keys []jose.JSONWebKey, alg jose.SignatureAlgorithm) *jose.JSONWeb
 	return nil
 }
 
-// current returns the keys as they are now.
+// current returns the keys as they are now, as soon as they are all there.
 func (s *keySet) current() []jose.JSONWebKey {
+	s.generate()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.keys
 }
 
-// algorithms lists what can be signed, RS256 first.
+// algorithms lists what can be signed, RS256 first. It waits for no key.
 func (s *keySet) algorithms() []jose.SignatureAlgorithm {
-	keys := s.current()
-	return slices.DeleteFunc(algorithmNames(), func(alg jose.SignatureAlgorithm) bool { return signerOf(keys, alg) == nil })
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.Clone(s.algs)
 }
 
 // public is the JWKS: public members only.
@@ -122,7 +173,7 @@ func (s *keySet) public() jose.JSONWebKeySet {
 func (s *keySet) sign(alg jose.SignatureAlgorithm, typ string, claims map[string]any) (string, error) {
 	key := signerOf(s.current(), alg)
 	if key == nil {
-		return "", fmt.Errorf("there is no %s key", alg)
+		return "", s.absent(alg)
 	}
 	return signWith(*key, alg, typ, claims)
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"sync"
 )
 
 //go:embed pages
@@ -18,7 +19,7 @@ var pageFiles embed.FS
 // pages renders what people see. A page loads nothing: its one style sheet and its script, if it has one, are inline and
 // named in the policy by their hashes.
 type pages struct {
-	templates *template.Template
+	templates func() (*template.Template, error) // parsed when the first page is asked for
 	policy    string
 }
 
@@ -34,10 +35,9 @@ func newPages() (*pages, error) {
 			return template.JS(script), err
 		},
 	}
-	templates, err := template.New("pages").Funcs(functions).ParseFS(pageFiles, "pages/*.html")
-	if err != nil {
-		return nil, fmt.Errorf("reading the templates: %w", err)
-	}
+	templates := sync.OnceValues(func() (*template.Template, error) {
+		return template.New("pages").Funcs(functions).ParseFS(pageFiles, "pages/*.html")
+	})
 	// form-action is not set on purpose: browsers apply it to the whole chain of redirects after a form, which ends at
 	// the relying party and wherever that leads.
 	policy := fmt.Sprintf("default-src 'none'; style-src %s; base-uri 'none'; frame-ancestors 'none'", hashSource(style))
@@ -68,7 +68,11 @@ func (p *pages) writeScripted(w http.ResponseWriter, name, script, directives st
 // render writes the headers that protect a page against framing and keeping with it (RFC 9700 section 4.16).
 func (p *pages) render(w http.ResponseWriter, status int, name, policy string, data any) {
 	var body bytes.Buffer
-	if err := p.templates.ExecuteTemplate(&body, name, data); err != nil {
+	templates, err := p.templates()
+	if err == nil {
+		err = templates.ExecuteTemplate(&body, name, data)
+	}
+	if err != nil {
 		http.Error(w, "the page could not be rendered", http.StatusInternalServerError)
 		return
 	}

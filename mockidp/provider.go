@@ -71,7 +71,7 @@ func New(cfg Config, opts ...Option) (*Provider, error) {
 	if p.pages, err = newPages(); err != nil {
 		return nil, fmt.Errorf("mockidp pages: %w", err)
 	}
-	p.store = newStore(cfg.Lifetimes)
+	p.store = newStore(cfg.Lifetimes, cfg.MaxEntries)
 	p.handler = p.routes()
 	for _, t := range cfg.Tenants {
 		if p.parent != nil {
@@ -169,6 +169,7 @@ func (p *Provider) routes() http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer") // RFC 9700 section 4.2.4: no code or state in a Referer
 		mux.ServeHTTP(w, r)
+		p.keys.prepare()
 	})
 }
 

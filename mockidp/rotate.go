@@ -41,6 +41,7 @@ func (s *keySet) rotate(how Rotation, given []SigningKey) error {
 		}
 		made = append(made, key)
 	}
+	s.generate() // what it is about to replace
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	keys, err := publishable(nil, made)
@@ -57,6 +58,7 @@ func (s *keySet) rotate(how Rotation, given []SigningKey) error {
 		keys = append(keys, old)
 	}
 	s.keys = keys
+	s.algs = slices.DeleteFunc(algorithmNames(), func(alg jose.SignatureAlgorithm) bool { return signerOf(keys, alg) == nil })
 	return nil
 }
 

@@ -48,9 +48,15 @@ func (s scopes) has(name string) bool { return slices.Contains(s, name) }
 
 func (s scopes) String() string { return strings.Join(s, " ") }
 
-// among drops what is not known.
+// among drops what is not known. The strings are those of known: a part of the request would keep all of it in memory.
 func (s scopes) among(known []string) scopes {
-	return slices.DeleteFunc(slices.Clone(s), func(name string) bool { return !slices.Contains(known, name) })
+	var list scopes
+	for _, name := range s {
+		if i := slices.Index(known, name); i >= 0 {
+			list = append(list, known[i])
+		}
+	}
+	return list
 }
 
 // within says whether every scope of s is in other.

@@ -5,18 +5,14 @@ package mockidp
 import (
 	"crypto/sha256"
 	"errors"
-	"maps"
 	"slices"
 	"sync"
 	"time"
 )
 
-// How many entries a table holds at most; the oldest make room. It is far above what a test needs. Transactions hold whole
-// requests, up to maxBody each, so there are fewer.
-const (
-	maxTransactions = 10_000
-	maxEntries      = 100_000
-)
+// maxEntries is how many entries of a kind are remembered unless Config.MaxEntries says otherwise: more than a test needs, and
+// few enough that a login does not cost memory for ever.
+const maxEntries = 10_000
 
 // store remembers everything that outlives a request. Each table forgets an entry when its lifetime is over or the table
 // is full. One lock covers all, so that "look and change" (redeem a code, rotate a token) is one step.
@@ -25,6 +21,7 @@ type store struct {
 	lifetimes     Lifetimes
 	transactions  *table[*transaction]
 	codes         *table[*authorizationCode]
+	usedCodes     *table[*grant] // for longer than a code is valid, so that a late replay still revokes what it gave
 	accessTokens  *table[*accessToken]
 	refreshTokens *table[*refreshToken]
 	sessions      *table[*session]
@@ -57,7 +54,7 @@ type session struct {
 // lifeline ties grants to the session they were made in, across new logins of the same user.
 type lifeline struct {
 	ended   bool
-	clients map[string]bool // by client_id: who took part in the session
+	clients []string // the client_id of each that took part in the session
 }
 
 // grant is what a user has allowed a client: one login at one client. Codes and tokens are shares in it; revoking it kills
@@ -66,19 +63,18 @@ type grant struct {
 	clientID string
 	username string
 	scopes   scopes
-	nonce    string
 	authTime time.Time
 	acr      string
-	acrAsked bool // acr and amr belong into the ID token
-	// maxAgeAsked makes auth_time a claim that was asked for.
-	maxAgeAsked bool
-	claims      claimsRequest
-	audience    []string // that the authorization request named, in a dialect that knows it
-	offline     bool     // access_type=offline was granted
-	edited      *User    // with the claims of this login, or nil
-	sid         string
-	life        *lifeline
-	parent      *grant // of a token exchange, or nil: it ends with that one
+	claims   claimsRequest
+	audience []string // that the authorization request named, in a dialect that knows it
+	edited   *User    // with the claims of this login, or nil
+	sid      string
+	life     *lifeline
+	parent   *grant // of a token exchange, or nil: it ends with that one
+
+	acrAsked    bool // acr and amr belong into the ID token
+	maxAgeAsked bool // so does auth_time
+	offline     bool // access_type=offline was granted
 	revoked     bool
 }
 
@@ -86,18 +82,34 @@ type authorizationCode struct {
 	grant         *grant
 	redirectURI   string
 	codeChallenge string
-	expires       time.Time
-	used          bool
+	nonce         string
 }
 
 type accessToken struct {
-	grant    *grant
-	scopes   scopes
+	grant      *grant
+	scopes     scopes
+	delegation *delegation // or nil
+	issued     time.Time
+}
+
+// delegation is what few access tokens have: an audience that was asked for, an actor by token exchange.
+type delegation struct {
 	audience []string       // empty: the issuer
 	actor    map[string]any // act of RFC 8693 section 4.1, or nil
-	issued   time.Time
-	expires  time.Time
-	revoked  bool
+}
+
+func (a *accessToken) audience() []string {
+	if a.delegation == nil {
+		return nil
+	}
+	return a.delegation.audience
+}
+
+func (a *accessToken) actor() map[string]any {
+	if a.delegation == nil {
+		return nil
+	}
+	return a.delegation.actor
 }
 
 type refreshToken struct {
@@ -113,21 +125,21 @@ var (
 	errTokenReused  = errors.New("the refresh token was used before; its whole family is revoked")
 )
 
-func newStore(l Lifetimes) *store {
+func newStore(l Lifetimes, limit int) *store {
 	return &store{
-		lifetimes:    l,
-		transactions: newTable[*transaction](l.Login, maxTransactions),
-		// A code is remembered for longer than it is valid, so that a late replay still revokes what it gave.
-		codes:         newTable[*authorizationCode](l.Code+l.RefreshToken, maxEntries),
-		accessTokens:  newTable[*accessToken](l.AccessToken, maxEntries),
-		refreshTokens: newTable[*refreshToken](l.RefreshToken, maxEntries),
-		sessions:      newTable[*session](l.Session, maxEntries),
-		pushed:        newTable[*authorizationRequest](l.PushedRequest, maxTransactions),
-		assertions:    newTable[bool](maxAssertionLife, maxEntries),
+		lifetimes:     l,
+		transactions:  newTable[*transaction](l.Login, limit),
+		codes:         newTable[*authorizationCode](l.Code, limit),
+		usedCodes:     newTable[*grant](l.RefreshToken, limit),
+		accessTokens:  newTable[*accessToken](l.AccessToken, limit),
+		refreshTokens: newTable[*refreshToken](l.RefreshToken, limit),
+		sessions:      newTable[*session](l.Session, limit),
+		pushed:        newTable[*authorizationRequest](l.PushedRequest, limit),
+		assertions:    newTable[bool](maxAssertionLife, limit),
 		// Expired ones are remembered for as long again, to say that they are expired.
-		deviceCodes: newTable[*deviceAuthorization](2*l.DeviceCode, maxTransactions),
-		userCodes:   newTable[*deviceAuthorization](l.DeviceCode, maxTransactions),
-		consents:    newTable[bool](l.RefreshToken, maxEntries),
+		deviceCodes: newTable[*deviceAuthorization](2*l.DeviceCode, limit),
+		userCodes:   newTable[*deviceAuthorization](l.DeviceCode, limit),
+		consents:    newTable[bool](l.RefreshToken, limit),
 	}
 }
 
@@ -165,7 +177,7 @@ func (s *store) takeTransaction(id string, browser key, now time.Time) *transact
 func (s *store) login(oldCookie, newCookie, newID, username, acr string, now time.Time) (made *session, replaced *endedSession) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	made = &session{id: newID, username: username, authTime: now, acr: acr, life: &lifeline{clients: map[string]bool{}}}
+	made = &session{id: newID, username: username, authTime: now, acr: acr, life: &lifeline{}}
 	if old, ok := s.sessions.get(oldCookie, now); ok {
 		if old.username == username {
 			made.id, made.life = old.id, old.life
@@ -182,7 +194,9 @@ func (s *store) login(oldCookie, newCookie, newID, username, acr string, now tim
 func (s *store) join(v *session, clientID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	v.life.clients[clientID] = true
+	if !slices.Contains(v.life.clients, clientID) {
+		v.life.clients = append(v.life.clients, clientID)
+	}
 }
 
 // session returns nil if there is none.
@@ -209,37 +223,34 @@ func (s *store) endSession(cookie string, now time.Time) *endedSession {
 // end is called with the store's lock held.
 func (v *session) end() *endedSession {
 	v.life.ended = true
-	return &endedSession{sid: v.id, username: v.username, clients: slices.Sorted(maps.Keys(v.life.clients))}
+	return &endedSession{sid: v.id, username: v.username, clients: slices.Sorted(slices.Values(v.life.clients))}
 }
 
 func (s *store) putCode(code string, c *authorizationCode, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.expires = now.Add(s.lifetimes.Code)
 	s.codes.put(code, c, now)
 }
 
 // redeemCode uses up a code. check sees the code of the right client, and its error leaves the code unused. A second use
 // revokes everything the first one gave (RFC 6749 section 4.1.2)..
-func (s *store) redeemCode(code, clientID string, now time.Time, check func(*authorizationCode) error) (*grant, error) {
+func (s *store) redeemCode(code, clientID string, now time.Time, check func(*authorizationCode) error) (*authorizationCode, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c, ok := s.codes.get(code, now)
-	if !ok || c.grant.clientID != clientID {
-		return nil, errUnknownCode
-	}
-	if c.used {
-		c.grant.revoked = true
+	if g, used := s.usedCodes.get(code, now); used && g.clientID == clientID {
+		g.revoked = true
 		return nil, errCodeReplayed
 	}
-	if !now.Before(c.expires) || !c.grant.alive() {
+	c, ok := s.codes.get(code, now)
+	if !ok || c.grant.clientID != clientID || !c.grant.alive() {
 		return nil, errUnknownCode
 	}
 	if err := check(c); err != nil {
 		return nil, err
 	}
-	c.used = true
-	return c.grant, nil
+	s.codes.drop(code)
+	s.usedCodes.put(code, c.grant, now)
+	return c, nil
 }
 
 func (s *store) putAccessToken(token string, a *accessToken, now time.Time) {
@@ -253,7 +264,7 @@ func (s *store) accessToken(token string, now time.Time) *accessToken {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a, ok := s.accessTokens.get(token, now)
-	if !ok || a.revoked || !a.grant.alive() {
+	if !ok || !a.grant.alive() {
 		return nil
 	}
 	return a
@@ -308,7 +319,7 @@ func (s *store) revoke(token, clientID string, now time.Time) bool {
 		if a.grant.clientID != clientID {
 			return false
 		}
-		a.revoked = true
+		s.accessTokens.drop(token)
 	}
 	if t, ok := s.refreshTokens.get(token, now); ok {
 		if t.grant.clientID != clientID {
@@ -366,28 +377,26 @@ func (g *grant) alive() bool {
 	return !g.revoked && (!g.life.ended || g.offline || g.scopes.has(scopeOfflineAccess)) && (g.parent == nil || g.parent.alive())
 }
 
-// key is the hash of a secret value. Tables are indexed by it, so that a lookup takes no time that depends on the secret
+// key is half the hash of a secret value. Tables are indexed by it, so that a lookup takes no time that depends on the secret
 // and a memory dump holds no live token.
-type key [sha256.Size]byte
+type key [sha256.Size / 2]byte
 
-func keyOf(secret string) key { return sha256.Sum256([]byte(secret)) }
+func keyOf(secret string) key {
+	hash := sha256.Sum256([]byte(secret))
+	return key(hash[:sha256.Size/2])
+}
 
 // table is a map whose entries live equally long. It is not safe for concurrent use.
 type table[V any] struct {
 	lifetime time.Duration
 	limit    int
 	entries  map[key]entry[V]
-	order    []queued // in order of arrival, so of expiry; may name entries that are gone
+	order    []key // in order of arrival, so of expiry; may name entries that are gone
 }
 
 type entry[V any] struct {
 	value   V
-	expires time.Time
-}
-
-type queued struct {
-	key     key
-	expires time.Time
+	expires int64 // in microseconds since 1970: a third of the size of a time.Time
 }
 
 func newTable[V any](lifetime time.Duration, limit int) *table[V] {
@@ -396,27 +405,32 @@ func newTable[V any](lifetime time.Duration, limit int) *table[V] {
 
 func (t *table[V]) put(secret string, v V, now time.Time) {
 	t.sweep(now)
-	e := entry[V]{value: v, expires: now.Add(t.lifetime)}
 	k := keyOf(secret)
-	t.entries[k] = e
-	t.order = append(t.order, queued{k, e.expires})
+	t.entries[k] = entry[V]{value: v, expires: now.Add(t.lifetime).UnixMicro()}
+	t.order = append(t.order, k)
 }
 
 func (t *table[V]) get(secret string, now time.Time) (V, bool) {
 	e, ok := t.entries[keyOf(secret)]
-	if !ok || !now.Before(e.expires) {
+	if !ok || e.expired(now) {
 		var none V
 		return none, false
 	}
 	return e.value, true
 }
 
+func (e entry[V]) expired(now time.Time) bool { return now.UnixMicro() >= e.expires }
+
 func (t *table[V]) drop(secret string) { delete(t.entries, keyOf(secret)) }
 
 // sweep forgets what has expired and makes room for one more.
 func (t *table[V]) sweep(now time.Time) {
-	for len(t.order) > 0 && (len(t.order) >= t.limit || !now.Before(t.order[0].expires)) {
-		delete(t.entries, t.order[0].key)
+	for len(t.order) > 0 {
+		e, ok := t.entries[t.order[0]]
+		if ok && len(t.order) < t.limit && !e.expired(now) {
+			return
+		}
+		delete(t.entries, t.order[0])
 		t.order = t.order[1:]
 	}
 }

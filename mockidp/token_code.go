@@ -8,7 +8,7 @@ func (p *Provider) exchangeCode(client *Client, in params) (*tokenResponse, *oau
 	if in.get("code") == "" {
 		return nil, failure(errInvalidRequest, "code is missing")
 	}
-	g, err := p.store.redeemCode(in.get("code"), client.ClientID, p.now(), func(c *authorizationCode) error {
+	redeemed, err := p.store.redeemCode(in.get("code"), client.ClientID, p.now(), func(c *authorizationCode) error {
 		if in.get("redirect_uri") != c.redirectURI {
 			return failure(errInvalidGrant, "redirect_uri is not the one of the authorization request")
 		}
@@ -17,7 +17,8 @@ func (p *Provider) exchangeCode(client *Client, in params) (*tokenResponse, *oau
 	if err != nil {
 		return nil, asOAuthError(err)
 	}
-	return p.issue(client, g, g.scopes, g.nonce, client.getsRefreshToken(g))
+	g := redeemed.grant
+	return p.issue(client, g, g.scopes, redeemed.nonce, client.getsRefreshToken(g))
 }
 
 func (c *Client) getsRefreshToken(g *grant) bool {

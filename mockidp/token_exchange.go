@@ -113,7 +113,7 @@ func (p *Provider) readParty(in params, name string) (party, *oauthError) {
 		if access == nil {
 			return party{}, failure(errInvalidRequest, "%s is unknown, expired or revoked", name)
 		}
-		found := party{sub: access.grant.clientID, parent: access.grant, scopes: access.scopes, actor: access.actor}
+		found := party{sub: access.grant.clientID, parent: access.grant, scopes: access.scopes, actor: access.actor()}
 		if found.user = p.userOf(access.grant); found.user != nil {
 			found.sub = found.user.Sub
 		}
