@@ -9,11 +9,12 @@ import (
 	"net/http"
 )
 
-// answerWriter applies the deviation to the answer at the moment its head is complete.
+// answerWriter hands over the head of an answer at the moment when it is complete.
 type answerWriter struct {
 	http.ResponseWriter
-	control Control
-	head    bool // the request was HEAD
+	// answer writes the head, as it is or otherwise.
+	answer func(a *answerWriter, status int)
+	head   bool // the request was HEAD
 
 	begun   bool // the head was written
 	discard bool // the part's own body is not sent
@@ -29,16 +30,17 @@ func (a *answerWriter) WriteHeader(status int) {
 		return
 	}
 	a.begun = true
-	if !a.control.When.answer(status, a.Header()) {
+	a.answer(a, status)
+}
+
+// deviateAnswer writes the answer with the control's deviation, if it is for it.
+func (c Control) deviateAnswer(a *answerWriter, status int) {
+	then, header := c.Then, a.Header()
+	body := ""
+	if !c.When.answer(status, header) {
 		a.ResponseWriter.WriteHeader(status)
 		return
 	}
-	a.deviate(status)
-}
-
-func (a *answerWriter) deviate(status int) {
-	then, header := a.control.Then, a.Header()
-	body := ""
 	switch {
 	case then.Status != 0:
 		status = then.Status

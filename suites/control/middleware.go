@@ -64,7 +64,7 @@ func (c Control) deviate(w http.ResponseWriter, r *http.Request, next http.Handl
 	case c.Then.Instead != nil:
 		c.Then.Instead.write(w)
 	case c.Then.changesAnswer():
-		changed := &answerWriter{ResponseWriter: w, control: c, head: r.Method == http.MethodHead}
+		changed := &answerWriter{ResponseWriter: w, answer: c.deviateAnswer, head: r.Method == http.MethodHead}
 		next.ServeHTTP(changed, r)
 		changed.finish()
 	default:
@@ -131,13 +131,19 @@ func (s *seenHeaders) remember(name string) Middleware {
 	}
 }
 
+// of returns what the browser sent under the name with this request, or nil.
+func (s *seenHeaders) of(r *http.Request, name string) []string {
+	values, _ := s.values.Load(seenKey{r.Header.Get(RequestIDHeader), name})
+	list, _ := values.([]string)
+	return list
+}
+
 func (s *seenHeaders) leak(when When, name string) Middleware {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			values, seen := s.values.Load(seenKey{r.Header.Get(RequestIDHeader), name})
-			if seen && when.request(r) {
+			if values := s.of(r, name); values != nil && when.request(r) {
 				r = r.Clone(r.Context())
-				r.Header[http.CanonicalHeaderKey(name)] = values.([]string)
+				r.Header[http.CanonicalHeaderKey(name)] = values
 			}
 			next.ServeHTTP(w, r)
 		})

@@ -13,8 +13,11 @@ import (
 	"github.com/ingress-auth/conformance/suites/contract"
 )
 
-// ComparisonKind identifies the JSON form of a Comparison.
-const ComparisonKind = "IngressAuthConformanceComparison"
+// ComparisonKind and ComparisonVersion identify the JSON form of a Comparison.
+const (
+	ComparisonKind    = "IngressAuthConformanceComparison"
+	ComparisonVersion = 1
+)
 
 // Change is what became of a requirement from one report to the other.
 type Change string
@@ -78,7 +81,7 @@ type Judgement struct {
 // Compare says what changed from a to b, by requirement and standing.
 func Compare(a, b Document) Comparison {
 	c := Comparison{
-		SchemaVersion: SchemaVersion, Kind: ComparisonKind, A: compared(a), B: compared(b), Counts: map[Change]int{}, Differences: []Difference{},
+		SchemaVersion: ComparisonVersion, Kind: ComparisonKind, A: compared(a), B: compared(b), Counts: map[Change]int{}, Differences: []Difference{},
 	}
 	in := map[string][2]*Result{}
 	for side, results := range [2][]Result{a.Results, b.Results} {

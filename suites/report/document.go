@@ -2,7 +2,7 @@
 
 // Package report holds the document that a run leaves behind and its renderings.
 //
-//	[]contract.Outcome ──New──▶ Document ──Write──▶ report.json  for programs (schema/report-v1.schema.json)
+//	[]contract.Outcome ──New──▶ Document ──Write──▶ report.json  for programs (schema/report-v2.schema.json)
 //	set-up died ──SetUpFailed──▶    │               report.html  for people, one self-contained file
 //	                                │               junit.xml    for pipelines
 //	                                │               report.md    for job summaries
@@ -24,7 +24,7 @@ import (
 
 // SchemaVersion and Kind identify the document. The version rises when a reader of the old one would misread the new one.
 const (
-	SchemaVersion = 1
+	SchemaVersion = 2
 	Kind          = "IngressAuthConformanceReport"
 )
 

@@ -228,6 +228,7 @@ func FuzzReadJSON(f *testing.F) {
 	}
 	f.Add(b.Bytes())
 	f.Add([]byte(`{"kind":"` + Kind + `","schemaVersion":1,"results":[{}]}`))
+	f.Add([]byte(`{"kind":"` + Kind + `","schemaVersion":2,"results":[{"findings":[{"story":"a"}]}],"stories":[{"id":"a","exchanges":[{}]}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		doc, err := ReadJSON(bytes.NewReader(data))
 		if err != nil {

@@ -68,7 +68,7 @@ func TestDocumentsFitThePublishedSchema(t *testing.T) {
 func TestSchemaRefusesWhatIsNotAReport(t *testing.T) {
 	s := schema(t)
 	for name, spoil := range map[string]func(*Document){
-		"another version":   func(d *Document) { d.SchemaVersion = 2 },
+		"another version":   func(d *Document) { d.SchemaVersion = 1 },
 		"another kind":      func(d *Document) { d.Kind = "x" },
 		"unknown level":     func(d *Document) { d.Results[0].Level = "must" },
 		"unknown standing":  func(d *Document) { d.Results[0].Standing = "green" },
@@ -98,8 +98,78 @@ func TestReadJSONGivesBackWhatWasWritten(t *testing.T) {
 	}
 }
 
+// What version 1 had under each finding is what version 2 has once.
+func TestReadJSONReadsVersion1(t *testing.T) {
+	old, err := os.Open("testdata/report-v1.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer old.Close()
+	got, err := ReadJSON(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range got.Results {
+		for _, f := range r.Findings {
+			if f.Verdict != contract.NotApplicable && len(f.Exchanges) == 0 {
+				t.Errorf("%s: the story of %s is lost", r.ID, f.Check)
+			}
+		}
+	}
+	var b bytes.Buffer
+	if err := WriteJSON(&b, got); err != nil {
+		t.Fatal(err)
+	}
+	value, err := jsonschema.UnmarshalJSON(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := schema(t).Validate(value); err != nil {
+		t.Errorf("read and written again it does not fit the schema: %v", err)
+	}
+	if c := Compare(got, everyStanding()); c.Counts[Same] != len(got.Results) {
+		t.Errorf("%s", c.Sentence())
+	}
+}
+
+func TestAStoryStandsOnceInTheJSON(t *testing.T) {
+	doc := conformant()
+	first := contract.Judged{Finding: contract.Finding{Requirement: "A-B", Check: "a/b", Verdict: contract.Pass, Exchanges: sampleExchanges()}}
+	again, other := first, first
+	again.Exchanges, other.Exchanges = sampleExchanges(), first.Exchanges[:1]
+	doc.Results = doc.Results[:3]
+	for i, f := range []contract.Judged{first, again, other} {
+		doc.Results[i].Findings = []contract.Judged{f}
+	}
+	var b bytes.Buffer
+	if err := WriteJSON(&b, doc); err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Stories []struct{ ID string }
+		Results []struct{ Findings []struct{ Story string } }
+	}
+	if err := json.Unmarshal(b.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	same, different := got.Results[1].Findings[0].Story, got.Results[2].Findings[0].Story
+	if same != got.Results[0].Findings[0].Story || different == same || different == "" {
+		t.Errorf("stories %v, findings %v", got.Stories, got.Results)
+	}
+	ids := map[string]bool{}
+	for _, s := range got.Stories {
+		if ids[s.ID] {
+			t.Errorf("the story %s stands twice", s.ID)
+		}
+		ids[s.ID] = true
+	}
+	if !ids[same] || !ids[different] {
+		t.Errorf("a story is missing of %v", got.Stories)
+	}
+}
+
 func TestReadJSONRefusesOtherDocuments(t *testing.T) {
-	for _, text := range []string{"", "{}", "[]", `{"kind":"x","schemaVersion":1}`, `{"kind":"` + Kind + `","schemaVersion":2}`} {
+	for _, text := range []string{"", "{}", "[]", `{"kind":"x","schemaVersion":1}`, `{"kind":"` + Kind + `","schemaVersion":3}`, `{"kind":"` + Kind + `"}`, `{"kind":"` + Kind + `","schemaVersion":2,"results":[{"findings":[{"story":"x"}]}]}`} {
 		if _, err := ReadJSON(strings.NewReader(text)); err == nil {
 			t.Errorf("%q is read as a report", text)
 		}
