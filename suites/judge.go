@@ -37,6 +37,8 @@ type Judge struct {
 	CheckTimeout time.Duration
 	// Agent is added to the name of the check in the browsers' User-Agent.
 	Agent string
+	// Brief leaves the exchanges out of the findings.
+	Brief bool
 	// Done is told of each result, one at a time; nil is fine.
 	Done func(Result)
 	// Clock returns the time; nil is time.Now.
@@ -48,7 +50,7 @@ type Judge struct {
 // Start exposes what the checks need and runs them. The returned function waits for the result of one check; it may be
 // called for any of them, in any order, from any goroutine.
 func (j *Judge) Start(ctx context.Context, checks []Check) (await func(ctx context.Context, id string) (Result, error)) {
-	j.transport = browser.NewTransport(browser.TransportOptions{Resolve: j.Subject.Resolve, RootCAs: j.Subject.Roots})
+	j.transport = j.newTransport()
 	results := make(map[string]chan Result, len(checks))
 	for _, c := range checks {
 		results[c.ID] = make(chan Result, 1)
@@ -75,6 +77,10 @@ func (j *Judge) Start(ctx context.Context, checks []Check) (await func(ctx conte
 			return Result{}, fmt.Errorf("waiting for the check %q: %w", id, ctx.Err())
 		}
 	}
+}
+
+func (j *Judge) newTransport() *browser.Transport {
+	return browser.NewTransport(browser.TransportOptions{Resolve: j.Subject.Resolve, RootCAs: j.Subject.Roots})
 }
 
 // Run judges all checks and returns their results in order.

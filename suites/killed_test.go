@@ -3,6 +3,7 @@
 package suites
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/ingress-auth/conformance/fixtures"
@@ -12,43 +13,62 @@ import (
 	"github.com/ingress-auth/conformance/suites/subject"
 )
 
-// Every requirement is killed: by a control of fixtures/controls, which TestEveryCheckTurnsRedForAControl… sees at work, or,
-// where only a cluster can judge it, by one of two broken gateways: one that takes every route and answers every request
-// with a teapot, and one that refuses every route.
-func TestEveryRequirementIsKilledByAControl(t *testing.T) {
+// brokenGateways are those of fixtures/controls/gateways.yaml, by ID.
+func brokenGateways(t *testing.T) map[string]*subject.Subject {
+	t.Helper()
+	takesAll, refusesAll := teapot(t), teapot(t)
+	refusesAll.Gateway = &fakeGateway{applyErr: &subject.AdmissionError{Code: 400, Message: "because"}}
+	return map[string]*subject.Subject{"takes-every-route": takesAll, "refuses-every-route": refusesAll}
+}
+
+// Every requirement is killed: by a control, which TestControlsTurnRed… sees at work, or, where only a cluster can judge it,
+// by a broken gateway, which this test puts in place. What stands in fixtures/controls/gateways.yaml is what is seen.
+func TestEveryRequirementIsKilled(t *testing.T) {
 	catalogue, err := NewCatalogue(fixtures.FS())
 	if err != nil {
 		t.Fatal(err)
 	}
-	controls, err := control.Load(fixtures.FS(), "controls")
+	set, err := control.Load(fixtures.FS(), "controls")
 	if err != nil {
 		t.Fatal(err)
 	}
-	killed := map[string]bool{}
-	for _, c := range controls {
+	byControl := map[string]bool{}
+	for _, c := range set.Controls {
 		for _, id := range c.TurnsRed {
-			killed[id] = true
+			byControl[id] = true
 		}
 	}
-	var left []contract.Requirement
+	left := slices.DeleteFunc(catalogue.Contract.Judged(), func(r contract.Requirement) bool { return byControl[r.ID] })
+	broken := brokenGateways(t)
+	for _, g := range set.Gateways {
+		s := broken[g.ID]
+		if s == nil {
+			t.Errorf("no test builds the gateway %s", g.ID)
+			continue
+		}
+		delete(broken, g.ID)
+		red := map[string]bool{}
+		for _, f := range findings((&Judge{Subject: s, Redactor: exchange.NewRedactor(), Brief: true}).Run(t.Context(), anyVersion(catalogue.ChecksFor(left)))) {
+			red[f.Requirement] = red[f.Requirement] || f.Verdict == contract.Fail
+		}
+		var seen []string
+		for _, r := range left {
+			if red[r.ID] {
+				seen = append(seen, r.ID)
+			}
+		}
+		if !slices.Equal(seen, g.TurnsRed) {
+			t.Errorf("%s turns red, of what no control does, %q; gateways.yaml says %q", g.ID, seen, g.TurnsRed)
+		}
+	}
+	for id := range broken {
+		t.Errorf("gateways.yaml does not have the gateway %s", id)
+	}
 	for _, r := range catalogue.Contract.Judged() {
-		if !killed[r.ID] {
-			left = append(left, r)
-		}
-	}
-	takesAll, refusesAll := teapot(t), teapot(t)
-	refusesAll.Gateway = &fakeGateway{applyErr: &subject.AdmissionError{Code: 400, Message: "because"}}
-	for _, broken := range []*subject.Subject{takesAll, refusesAll} {
-		for _, f := range findings((&Judge{Subject: broken, Redactor: exchange.NewRedactor()}).Run(t.Context(), anyVersion(catalogue.ChecksFor(left)))) {
-			killed[f.Requirement] = killed[f.Requirement] || f.Verdict == contract.Fail
-		}
-	}
-	for _, r := range left {
-		if !killed[r.ID] {
+		if len(set.KilledBy(r.ID)) == 0 {
 			t.Errorf("nothing kills %s (%v)", r.ID, catalogue.ChecksOf(r.ID))
 		}
 	}
-	t.Logf("%d requirements: %d killed by %d controls, %d by a broken gateway", len(catalogue.Contract.Judged()), len(catalogue.Contract.Judged())-len(left), len(controls), len(left))
 }
 
 func anyVersion(checks []Check) []Check {

@@ -29,6 +29,7 @@ type Trial struct {
 	redactor  *exchange.Redactor
 	transport *browser.Transport
 	agent     string
+	brief     bool
 
 	mu        sync.Mutex
 	exchanges []exchange.Exchange
@@ -36,7 +37,7 @@ type Trial struct {
 }
 
 func newTrial(j *Judge, c Check) *Trial {
-	return &Trial{Subject: j.Subject, check: c, redactor: j.Redactor, transport: j.transport, agent: j.Agent, judged: map[string]*contract.Finding{}}
+	return &Trial{Subject: j.Subject, check: c, redactor: j.Redactor, transport: j.transport, agent: j.Agent, brief: j.Brief, judged: map[string]*contract.Finding{}}
 }
 
 // Browser returns a user agent with an empty cookie jar.
@@ -94,6 +95,9 @@ func (t *Trial) findings(ctx context.Context, err error, took time.Duration) []c
 		finding.Took = took
 		finding.Expected, finding.Got, finding.Reason = t.redactor.Text(f.Expected), t.redactor.Text(f.Got), t.redactor.Text(f.Reason)
 		findings = append(findings, finding)
+	}
+	if t.brief {
+		return findings
 	}
 	hops := t.hops(ctx)
 	for i := range findings {

@@ -43,6 +43,8 @@ type Control struct {
 	Then     Then   `json:"then"`
 	// TurnsRed are the requirements that must not hold with this control in place.
 	TurnsRed []string `json:"turnsRed"`
+	// AlsoRed explains every other requirement that does not hold, or cannot be judged, with this control in place.
+	AlsoRed []Explanation `json:"alsoRed,omitempty"`
 }
 
 // When says which requests and answers a control is for. What is empty does not matter. Patterns are regular expressions

@@ -31,11 +31,11 @@ func part(w http.ResponseWriter, r *http.Request) {
 
 func only(t *testing.T, text string) Control {
 	t.Helper()
-	controls, err := Parse([]byte("controls:\n  - " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    ")))
+	set, err := Parse([]byte("controls:\n  - " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    ")))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return controls[0]
+	return set.Controls[0]
 }
 
 func TestDeviations(t *testing.T) {
@@ -236,7 +236,12 @@ func TestParseRefuses(t *testing.T) {
 		"a leak into the gateway":      {"{status: 200}", "{leakRequestHeader: X}", "behind the gateway"},
 		"an edit of nothing":           {"{status: 200}", "{editResponseHeader: {name: X, match: '', replacement: z}}", "nothing to match"},
 		"a requirement in lower case":  {"turnsRed: []", "turnsRed: [status-x]", "requirement ID"},
-		"the same ID twice":            {good, good + ", " + good, "twice"},
+		"an explanation of nothing":    {"turnsRed: []", "turnsRed: [], alsoRed: [{because: x}]", "explanation"},
+		"a cause with a reason":        {"turnsRed: []", "turnsRed: [], alsoRed: [{cause: x, because: y, requirements: [A-B]}]", "speaks for itself"},
+		"an explanation in lower case": {"turnsRed: []", "turnsRed: [], alsoRed: [{because: x, requirements: [a]}]", "requirement ID"},
+		"a cause without a sentence":   {"controls: [" + good + "]", "causes: [{id: x, part: gateway, when: {}}]", "sentence"},
+		"a cause at no part":           {"controls: [" + good + "]", "causes: [{id: x, sentence: X., part: router, when: {}}]", "router"},
+		"a gateway that kills nothing": {"controls: [" + good + "]", "gateways: [{id: x, sentence: X.}]", "turns red"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := strings.Replace("controls: ["+good+"]", tc.old, tc.new, 1)
@@ -250,7 +255,14 @@ func TestParseRefuses(t *testing.T) {
 
 func TestLoadRefuses(t *testing.T) {
 	file := &fstest.MapFile{Data: []byte("controls: [{id: x, sentence: X., part: gateway, when: {}, then: {status: 200}, turnsRed: []}]")}
+	with := func(more string) fstest.MapFS {
+		return fstest.MapFS{"controls/a.yaml": file, "controls/b.yaml": {Data: []byte(more)}}
+	}
 	for name, fsys := range map[string]fstest.MapFS{
+		"the same deviation twice":   with("controls: [{id: y, sentence: Y., part: gateway, when: {}, then: {status: 200}, turnsRed: []}]"),
+		"a cause that is not there":  with("controls: [{id: y, sentence: Y., part: gateway, when: {}, then: {status: 201}, alsoRed: [{cause: z}]}]"),
+		"the same cause twice":       with("causes: [{id: z, sentence: Z., part: gateway, when: {}}, {id: z, sentence: Z., part: gateway, when: {}}]"),
+		"a gateway like a control":   with("gateways: [{id: x, sentence: X., turnsRed: [A-B]}]"),
 		"an empty folder":            {"controls/readme.md": file},
 		"the same ID in two files":   {"controls/a.yaml": file, "controls/b.yaml": file},
 		"a file that cannot be read": {"controls/a.yaml": {Data: []byte("controls: 1")}},
@@ -262,11 +274,11 @@ func TestLoadRefuses(t *testing.T) {
 }
 
 func TestShippedControlsLoad(t *testing.T) {
-	controls, err := Load(fixtures.FS(), "controls")
+	set, err := Load(fixtures.FS(), "controls")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range controls {
+	for _, c := range set.Controls {
 		if len(c.TurnsRed) == 0 {
 			t.Errorf("%s turns nothing red", c.ID)
 		}
@@ -286,11 +298,14 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("controls: [{id: x, sentence: X., part: gateway, when: {host: '.*', status: [200]}, then: {status: 204}}]"))
 	f.Add([]byte("controls: [{id: y, sentence: Y., part: backend, when: {}, then: {editResponseHeader: {name: Seen, match: '.', replacement: '${0}${0}'}}}]"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		controls, err := Parse(text)
+		set, err := Parse(text)
 		if err != nil {
 			return
 		}
-		for part, wrap := range Middlewares(controls...) {
+		for part, wrap := range Middlewares(set.Controls...) {
+			answerOf(t, part, wrap)
+		}
+		for part, wrap := range Watch(set.Controls, func(Control, *http.Request) {}) {
 			answerOf(t, part, wrap)
 		}
 	})
@@ -307,7 +322,7 @@ func answerOf(t *testing.T, _ Part, wrap Middleware) {
 }
 
 func TestShippedControlsNameRequirementsOfTheContract(t *testing.T) {
-	controls, err := Load(fixtures.FS(), "controls")
+	set, err := Load(fixtures.FS(), "controls")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -315,11 +330,20 @@ func TestShippedControlsNameRequirementsOfTheContract(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, control := range controls {
-		for _, id := range control.TurnsRed {
-			if _, err := c.Lookup(id); err != nil {
-				t.Errorf("%s turns %s red, which is no requirement", control.ID, id)
+	named := func(by string, ids []string) {
+		for _, id := range ids {
+			if r, err := c.Lookup(id); err != nil || r.Excluded != "" {
+				t.Errorf("%s names %s, which is no requirement that is judged", by, id)
 			}
 		}
+	}
+	for _, control := range set.Controls {
+		named(control.ID, control.TurnsRed)
+		for _, e := range control.AlsoRed {
+			named(control.ID, e.Requirements)
+		}
+	}
+	for _, g := range set.Gateways {
+		named(g.ID, g.TurnsRed)
 	}
 }

@@ -3,6 +3,7 @@
 package control
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,56 +16,98 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// Load reads every *.yaml file of a folder. IDs are unique over all of them.
-func Load(fsys fs.FS, dir string) ([]Control, error) {
+// Set is everything that stands in a folder of controls.
+type Set struct {
+	Controls []Control `json:"controls"`
+	// Causes explain what else turns red.
+	Causes []Cause `json:"causes"`
+	// Gateways are broken gateways that a test builds.
+	Gateways []BrokenGateway `json:"gateways"`
+}
+
+// Load reads every *.yaml file of a folder. IDs are unique over all of them, and no two controls say the same.
+func Load(fsys fs.FS, dir string) (Set, error) {
 	files, err := fs.Glob(fsys, path.Join(dir, "*.yaml"))
 	if err != nil {
-		return nil, fmt.Errorf("look for controls in %s: %w", dir, err)
+		return Set{}, fmt.Errorf("look for controls in %s: %w", dir, err)
 	}
-	var all []Control
-	seen := map[string]string{}
+	var all Set
 	for _, file := range files {
 		text, err := fs.ReadFile(fsys, file)
 		if err != nil {
-			return nil, fmt.Errorf("read the controls of %s: %w", file, err)
+			return Set{}, fmt.Errorf("read the controls of %s: %w", file, err)
 		}
-		controls, err := Parse(text)
+		s, err := Parse(text)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
+			return Set{}, fmt.Errorf("%s: %w", file, err)
 		}
-		for _, c := range controls {
-			if other, taken := seen[c.ID]; taken {
-				return nil, fmt.Errorf("%s: control %q is already in %s", file, c.ID, other)
-			}
-			seen[c.ID] = file
-		}
-		all = append(all, controls...)
+		all.Controls, all.Causes, all.Gateways = append(all.Controls, s.Controls...), append(all.Causes, s.Causes...), append(all.Gateways, s.Gateways...)
 	}
-	if len(all) == 0 {
-		return nil, fmt.Errorf("there are no controls in %s", dir)
+	if len(all.Controls) == 0 {
+		return Set{}, fmt.Errorf("there are no controls in %s", dir)
+	}
+	if err := all.verify(); err != nil {
+		return Set{}, fmt.Errorf("the controls in %s: %w", dir, err)
 	}
 	return all, nil
 }
 
-// Parse reads the controls of one file, strictly: a key that it does not know is an error.
-func Parse(text []byte) ([]Control, error) {
-	var file struct {
-		Controls []Control `json:"controls"`
-	}
+// Parse reads one file, strictly: a key that it does not know is an error.
+func Parse(text []byte) (Set, error) {
+	var file Set
 	if err := yaml.UnmarshalStrict(text, &file); err != nil {
-		return nil, fmt.Errorf("the controls cannot be read: %w", err)
+		return Set{}, fmt.Errorf("the controls cannot be read: %w", err)
 	}
-	ids := map[string]bool{}
 	for i, c := range file.Controls {
 		if err := c.Validate(); err != nil {
-			return nil, fmt.Errorf("control %d (%q): %w", i+1, c.ID, err)
+			return Set{}, fmt.Errorf("control %d (%q): %w", i+1, c.ID, err)
 		}
+	}
+	for i, c := range file.Causes {
+		if err := c.validate(); err != nil {
+			return Set{}, fmt.Errorf("cause %d (%q): %w", i+1, c.ID, err)
+		}
+	}
+	for i, g := range file.Gateways {
+		if err := g.validate(); err != nil {
+			return Set{}, fmt.Errorf("gateway %d (%q): %w", i+1, g.ID, err)
+		}
+	}
+	return file, nil
+}
+
+// verify looks at what one entry alone does not tell.
+func (s Set) verify() error {
+	ids, same, causes := map[string]bool{}, map[string]string{}, map[string]bool{}
+	for _, c := range s.Causes {
+		if causes[c.ID] {
+			return fmt.Errorf("the cause %q is there twice", c.ID)
+		}
+		causes[c.ID] = true
+	}
+	for _, g := range s.Gateways {
+		ids[g.ID] = true
+	}
+	for _, c := range s.Controls {
 		if ids[c.ID] {
-			return nil, fmt.Errorf("control %q is there twice", c.ID)
+			return fmt.Errorf("the control %q is there twice", c.ID)
 		}
 		ids[c.ID] = true
+		deviation, err := json.Marshal(Control{Part: c.Part, When: c.When, Then: c.Then})
+		if err != nil {
+			return fmt.Errorf("the control %q: %w", c.ID, err)
+		}
+		if other, taken := same[string(deviation)]; taken {
+			return fmt.Errorf("the control %q breaks what %q breaks: make them one", c.ID, other)
+		}
+		same[string(deviation)] = c.ID
+		for _, e := range c.AlsoRed {
+			if e.Cause != "" && !causes[e.Cause] {
+				return fmt.Errorf("the control %q: there is no cause %q", c.ID, e.Cause)
+			}
+		}
 	}
-	return file.Controls, nil
+	return nil
 }
 
 var (
@@ -80,12 +123,15 @@ func (c Control) Validate() error {
 	if c.Sentence == "" {
 		return errors.New("there is no sentence that says what is broken")
 	}
-	if !slices.Contains([]Part{Gateway, AuthRequest, AuthService, Backend, IdP}, c.Part) {
-		return fmt.Errorf("the part %q is none of gateway, auth-request, auth-service, backend and idp", c.Part)
+	if err := c.Part.validate(); err != nil {
+		return err
 	}
-	for _, id := range c.TurnsRed {
-		if !requirementForm.MatchString(id) {
-			return fmt.Errorf("%q in turnsRed is not a requirement ID", id)
+	if err := requirementIDs(c.TurnsRed); err != nil {
+		return fmt.Errorf("turnsRed: %w", err)
+	}
+	for _, e := range c.AlsoRed {
+		if err := e.validate(); err != nil {
+			return fmt.Errorf("alsoRed: %w", err)
 		}
 	}
 	if err := c.When.validate(); err != nil {
@@ -102,6 +148,22 @@ func (c Control) Validate() error {
 	}
 	if c.Then.LeakRequestHeader != "" && c.Part == Gateway {
 		return errors.New("then: leakRequestHeader is for parts behind the gateway")
+	}
+	return nil
+}
+
+func (p Part) validate() error {
+	if !slices.Contains([]Part{Gateway, AuthRequest, AuthService, Backend, IdP}, p) {
+		return fmt.Errorf("the part %q is none of gateway, auth-request, auth-service, backend and idp", p)
+	}
+	return nil
+}
+
+func requirementIDs(ids []string) error {
+	for _, id := range ids {
+		if !requirementForm.MatchString(id) {
+			return fmt.Errorf("%q is not a requirement ID", id)
+		}
 	}
 	return nil
 }

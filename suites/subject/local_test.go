@@ -177,7 +177,7 @@ func TestLocalSubjectTellsItsParts(t *testing.T) {
 }
 
 func TestLocalSubjectWithControls(t *testing.T) {
-	controls, err := control.Parse([]byte(`
+	set, err := control.Parse([]byte(`
 controls:
   - {id: a, sentence: A., part: gateway, when: {path: /a}, then: {status: 418}, turnsRed: []}
   - {id: b, sentence: B., part: backend, when: {path: /b}, then: {status: 419}, turnsRed: []}
@@ -189,7 +189,7 @@ controls:
 	}
 	s := startLocal(t, func(o *LocalOptions) {
 		o.Wrap = map[string]func(http.Handler) http.Handler{}
-		for part, wrap := range control.Middlewares(controls...) {
+		for part, wrap := range control.Middlewares(set.Controls...) {
 			o.Wrap[string(part)] = wrap
 		}
 	})

@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"regexp"
-	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -130,16 +129,13 @@ var versionForm = regexp.MustCompile(`v?[0-9][^-]*(-[a-z]+[.0-9]*)?$`)
 
 // explainControls says which broken parts the requirement is known to find out.
 func explainControls(out io.Writer, id string) error {
-	controls, err := control.Load(fixtures.FS(), "controls")
+	set, err := control.Load(fixtures.FS(), "controls")
 	if err != nil {
 		return err
 	}
 	title := "\nTurned red by\n"
-	for _, c := range controls {
-		if !slices.Contains(c.TurnsRed, id) {
-			continue
-		}
-		fmt.Fprintf(out, "%s  %s (%s): %s\n", title, c.ID, c.Part, strings.Join(strings.Fields(c.Sentence), " "))
+	for _, k := range set.KilledBy(id) {
+		fmt.Fprintf(out, "%s  %s (%s): %s\n", title, k.ID, k.Part, strings.Join(strings.Fields(k.Sentence), " "))
 		title = ""
 	}
 	return nil
