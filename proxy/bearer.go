@@ -5,7 +5,6 @@ package proxy
 import (
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -33,7 +32,8 @@ func bearerChallenge(code, description string) string {
 // authenticateBearer judges a token by itself: a cookie beside it does not help, because a client that sends a token means
 // to be judged by it.
 func (p *Proxy) authenticateBearer(r *http.Request, raw string) decision {
-	idp := p.provider.current()
+	issuer := p.issuers.of(raw, p.cfg.IssuerURL)
+	idp := issuer.provider.current()
 	if idp == nil {
 		// The token may well be good. 401 would tell its owner to throw it away.
 		return decision{status: http.StatusServiceUnavailable, reason: providerAway}
@@ -48,7 +48,7 @@ func (p *Proxy) authenticateBearer(r *http.Request, raw string) decision {
 		return invalid("The token has expired", "bearer token expired")
 	case err != nil:
 		return invalid("The token is not valid", "bearer token not valid")
-	case !p.audienceAccepted(token.Audience):
+	case !intersect(token.Audience, issuer.audiences):
 		return invalid("The token is meant for another audience", "bearer token for another audience")
 	}
 	c, err := idp.readClaims(token)
@@ -63,10 +63,4 @@ func (p *Proxy) authenticateBearer(r *http.Request, raw string) decision {
 		return decision{status: http.StatusForbidden, reason: reason, challenge: bearerChallenge("insufficient_scope", "This identity may not enter")}
 	}
 	return decision{session: s}
-}
-
-func (p *Proxy) audienceAccepted(audience []string) bool {
-	return slices.ContainsFunc(audience, func(a string) bool {
-		return a == p.cfg.ClientID || slices.Contains(p.cfg.ExtraAudiences, a)
-	})
 }

@@ -54,6 +54,8 @@ type Config struct {
 	AllowUnverifiedEmail bool
 	// ExtraAudiences are accepted in bearer tokens beside ClientID.
 	ExtraAudiences []string
+	// ExtraJWTIssuers are further issuers of bearer tokens, each as "issuer=audience".
+	ExtraJWTIssuers []string
 	// RedirectURL is the callback URL registered with the identity provider. Empty: derived from each request's host.
 	RedirectURL string
 

@@ -147,6 +147,7 @@ var differs = map[string]string{
 	"cookie-samesite":        "Empty means lax.",
 	"cookie-secret":          "Secrets that can be guessed are refused.",
 	"email-domain":           "An address with two @ is in no domain.",
+	"extra-jwt-issuers":      "Discovery is needed; each issuer has its own audiences, and --oidc-extra-audience is not one of them.",
 	"http-address":           "host:port only.",
 	"oidc-extra-audience":    "Counts for bearer tokens of --oidc-issuer-url only; an ID token must be for --client-id.",
 	"oidc-groups-claim":      "A name, not a path into the claims.",

@@ -79,6 +79,7 @@ func newFlagSet(c *Config) *pflag.FlagSet {
 	f.StringVar(&c.GroupsClaim, "oidc-groups-claim", c.GroupsClaim, "claim that lists groups")
 	f.BoolVar(&c.AllowUnverifiedEmail, "insecure-oidc-allow-unverified-email", c.AllowUnverifiedEmail, "admit email addresses the identity provider has not verified")
 	f.StringSliceVar(&c.ExtraAudiences, "oidc-extra-audience", c.ExtraAudiences, "further audience accepted in bearer tokens")
+	f.StringSliceVar(&c.ExtraJWTIssuers, "extra-jwt-issuers", c.ExtraJWTIssuers, "further issuer of bearer tokens, as issuer=audience")
 	f.BoolVar(&c.EndSession, "oidc-end-session", c.EndSession, "on sign-out, end the identity provider's session too")
 
 	f.StringVar(&c.CookieName, "cookie-name", c.CookieName, "name of the session cookie")

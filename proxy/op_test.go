@@ -70,6 +70,7 @@ type testOP struct {
 	tamper      func(map[string]any)                    // last word on ID token claims
 	answer      func(r *http.Request) map[string]string // replaces the authorization answer
 	tokenFail   func(form url.Values) (status int, code string)
+	keysOnly    bool // no endpoint for logins
 	namesItself bool // announces iss in authorization responses
 	noRefresh   bool
 	noIDToken   bool
@@ -137,6 +138,10 @@ func (op *testOP) writeJSON(w http.ResponseWriter, v any) {
 func (op *testOP) discovery(w http.ResponseWriter, _ *http.Request) {
 	op.mu.Lock()
 	defer op.mu.Unlock()
+	if op.keysOnly {
+		op.writeJSON(w, map[string]any{"issuer": op.issuer, "jwks_uri": op.URL + "/jwks", "id_token_signing_alg_values_supported": []string{"ES256"}})
+		return
+	}
 	op.writeJSON(w, map[string]any{
 		"issuer": op.issuer, "authorization_endpoint": op.URL + "/authorize", "token_endpoint": op.URL + "/token",
 		"jwks_uri": op.URL + "/jwks", "userinfo_endpoint": op.URL + "/userinfo", "end_session_endpoint": op.URL + "/logout?x=1",

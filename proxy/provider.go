@@ -39,6 +39,8 @@ type provider struct {
 	client *http.Client
 	now    func() time.Time
 	log    *slog.Logger
+	// bearerOnly says that nobody logs in here: only keys are needed.
+	bearerOnly bool
 
 	found  atomic.Pointer[identityProvider]
 	failed atomic.Pointer[error]
@@ -47,17 +49,23 @@ type provider struct {
 	done   chan struct{} // closed when the background work has ended
 }
 
-func newProvider(ctx context.Context, cfg Config, secret string, client *http.Client, now func() time.Time, log *slog.Logger) *provider {
+func newProvider(cfg Config, secret string, client *http.Client, now func() time.Time, log *slog.Logger) *provider {
+	return &provider{cfg: cfg, secret: secret, client: client, now: now, log: log, ready: make(chan struct{}), done: make(chan struct{})}
+}
+
+// start looks for the provider, first for as long as patience, then in the background until close.
+func (p *provider) start(ctx context.Context, patience time.Duration) {
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	p := &provider{cfg: cfg, secret: secret, client: client, now: now, log: log, ready: make(chan struct{}), cancel: cancel, done: make(chan struct{})}
-	first, stop := context.WithTimeout(ctx, firstLoadTimeout)
-	defer stop()
-	if p.tryLoad(first) {
-		close(p.done)
-		return p
+	p.cancel = cancel
+	if patience > 0 {
+		first, stop := context.WithTimeout(ctx, patience)
+		defer stop()
+		if p.tryLoad(first) {
+			close(p.done)
+			return
+		}
 	}
 	go p.keepTrying(background)
-	return p
 }
 
 func (p *provider) keepTrying(ctx context.Context) {
@@ -79,7 +87,7 @@ func (p *provider) tryLoad(ctx context.Context) bool {
 	if err != nil {
 		p.failed.Store(&err)
 		if ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			p.log.Warn("identity provider not ready, trying again", "error", err.Error())
+			p.log.Warn("identity provider not ready, trying again", "issuer", p.cfg.IssuerURL, "error", err.Error())
 		}
 		return false
 	}
@@ -134,7 +142,7 @@ func (p *provider) load(ctx context.Context) (*identityProvider, error) {
 		return nil, fmt.Errorf("the discovery document at %s names issuer %q, but --oidc-issuer-url is %q: they must be equal, trailing slash included", document, m.Issuer, p.cfg.IssuerURL)
 	}
 	p.override(&m)
-	for _, e := range []struct{ name, url string }{{"authorization_endpoint", m.Authorization}, {"token_endpoint", m.Token}, {"jwks_uri", m.JWKS}} {
+	for _, e := range p.needed(m) {
 		if err := checkHTTPURL(e.url); err != nil {
 			return nil, fmt.Errorf("the discovery document's %s: %w", e.name, err)
 		}
@@ -144,6 +152,15 @@ func (p *provider) load(ctx context.Context) (*identityProvider, error) {
 		return nil, err
 	}
 	return p.build(m, keys), nil
+}
+
+type endpoint struct{ name, url string }
+
+func (p *provider) needed(m metadata) []endpoint {
+	if p.bearerOnly {
+		return []endpoint{{"jwks_uri", m.JWKS}}
+	}
+	return []endpoint{{"authorization_endpoint", m.Authorization}, {"token_endpoint", m.Token}, {"jwks_uri", m.JWKS}}
 }
 
 func (p *provider) override(m *metadata) {

@@ -33,6 +33,7 @@ type Proxy struct {
 	log       *slog.Logger
 	now       func() time.Time
 	provider  *provider
+	issuers   bearerIssuers
 	sessions  sessionStore
 	store     Store
 	reached   atomic.Bool // the store answered once
@@ -80,7 +81,11 @@ func New(ctx context.Context, cfg Config, opts Options) (*Proxy, error) {
 	}
 	p.refresher = newRefresher(p)
 	p.endpoints = p.routes()
-	p.provider = newProvider(ctx, cfg, clientSecret, client, p.now, p.log)
+	p.provider = newProvider(cfg, clientSecret, client, p.now, p.log)
+	if p.issuers, err = newBearerIssuers(ctx, p.provider, client, p.now, p.log); err != nil {
+		return nil, err
+	}
+	p.provider.start(ctx, firstLoadTimeout)
 	return p, nil
 }
 
@@ -203,7 +208,7 @@ func (p *Proxy) Ready() <-chan struct{} { return p.provider.ready }
 
 // Close ends the background work. Requests in progress are not disturbed.
 func (p *Proxy) Close() error {
-	p.provider.close()
+	p.issuers.close()
 	return nil
 }
 

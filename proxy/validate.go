@@ -63,6 +63,15 @@ func (c Config) validateProvider() error {
 	if len(c.ExtraAudiences) > 0 && !c.SkipJWTBearerTokens {
 		errs = append(errs, errors.New("--oidc-extra-audience has no effect without --skip-jwt-bearer-tokens: add that or remove this"))
 	}
+	if len(c.ExtraJWTIssuers) > 0 && !c.SkipJWTBearerTokens {
+		errs = append(errs, errors.New("--extra-jwt-issuers has no effect without --skip-jwt-bearer-tokens: add that or remove this"))
+	}
+	switch extra, err := parseExtraIssuers(c.ExtraJWTIssuers); {
+	case err != nil:
+		errs = append(errs, err)
+	case extra[c.IssuerURL] != nil:
+		errs = append(errs, errors.New("--extra-jwt-issuers names the issuer of --oidc-issuer-url: give further audiences of it by --oidc-extra-audience"))
+	}
 	return errors.Join(errs...)
 }
 
