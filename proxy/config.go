@@ -21,6 +21,8 @@ const (
 type Config struct {
 	// HTTPAddress is where the binary listens, host:port.
 	HTTPAddress string
+	// MetricsAddress is where the binary serves metrics for Prometheus, host:port; empty: nowhere.
+	MetricsAddress string
 	// ProxyPrefix is the path under which the proxy's own endpoints live, without a slash at the end.
 	ProxyPrefix string
 	// PingPath and ReadyPath are additional health paths outside ProxyPrefix; empty disables one.

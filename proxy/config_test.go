@@ -89,6 +89,7 @@ func TestMistakesNameTheSettingToMend(t *testing.T) {
 		{with("--upstream-timeout=0"), nil, "--upstream-timeout"},
 		{with("--pass-access-token"), nil, "--pass-access-token has no effect"},
 		{with("--oidc-extra-audience=x"), nil, "--oidc-extra-audience has no effect"},
+		{with("--metrics-address=127.0.0.1:4180"), nil, "metrics need an address of their own"},
 		{with("--trusted-proxy-ip=10.0.0.0/8"), nil, "--trusted-proxy-ip has no effect"},
 		{with("--reverse-proxy", "--trusted-proxy-ip=ingress"), nil, "neither an IP address nor a network"},
 		{with("--extra-jwt-issuers=https://other.test=api"), nil, "--extra-jwt-issuers has no effect"},

@@ -149,6 +149,7 @@ var differs = map[string]string{
 	"email-domain":           "An address with two @ is in no domain.",
 	"extra-jwt-issuers":      "Discovery is needed; each issuer has its own audiences, and --oidc-extra-audience is not one of them.",
 	"http-address":           "host:port only.",
+	"metrics-address":        "The metrics have other names (docs/proxy.md).",
 	"oidc-extra-audience":    "Counts for bearer tokens of --oidc-issuer-url only; an ID token must be for --client-id.",
 	"oidc-groups-claim":      "A name, not a path into the claims.",
 	"pass-access-token":      "Refused where it has no effect.",

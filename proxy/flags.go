@@ -55,6 +55,7 @@ func newFlagSet(c *Config) *pflag.FlagSet {
 	f.SortFlags = false
 
 	f.StringVar(&c.HTTPAddress, "http-address", c.HTTPAddress, "address to listen on")
+	f.StringVar(&c.MetricsAddress, "metrics-address", c.MetricsAddress, "address to serve metrics for Prometheus on; empty: none")
 	f.StringVar(&c.ProxyPrefix, "proxy-prefix", c.ProxyPrefix, "path of the proxy's own endpoints")
 	f.StringVar(&c.PingPath, "ping-path", c.PingPath, "liveness path outside the prefix; empty: none")
 	f.StringVar(&c.ReadyPath, "ready-path", c.ReadyPath, "readiness path outside the prefix; empty: none")

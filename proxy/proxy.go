@@ -44,6 +44,7 @@ type Proxy struct {
 	refresher *refresher
 	upstream  http.Handler
 	endpoints map[string]http.HandlerFunc
+	metrics   *metrics // nil without --metrics-address
 }
 
 // New makes a proxy from a valid configuration. It asks the identity provider once and, where that fails, goes on trying in
@@ -72,6 +73,10 @@ func New(ctx context.Context, cfg Config, opts Options) (*Proxy, error) {
 	client, err := newProviderClient(opts.HTTPClient, cfg.ProviderCAFiles)
 	if err != nil {
 		return nil, err
+	}
+	if cfg.MetricsAddress != "" {
+		p.metrics = newMetrics(p)
+		client.Transport = measuredTransport{client.Transport, p.metrics.provider}
 	}
 	if p.upstream, err = p.newUpstream(); err != nil {
 		return nil, fmt.Errorf("--upstream: %w", err)
@@ -182,6 +187,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	recorder := &statusRecorder{ResponseWriter: w}
 	began := p.now()
 	p.dispatch(recorder, r)
+	if p.metrics != nil {
+		p.metrics.observe(p.endpointOf(r.URL.Path), recorder.status, p.now().Sub(began))
+	}
 	p.logRequest(r, recorder.status, began)
 }
 

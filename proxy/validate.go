@@ -197,6 +197,9 @@ func (c Config) validateServing() error {
 			errs = append(errs, fmt.Errorf("%s=%q must be empty or a path such as /health", p.flag, p.value))
 		}
 	}
+	if c.MetricsAddress != "" && c.MetricsAddress == c.HTTPAddress {
+		errs = append(errs, fmt.Errorf("--metrics-address and --http-address are both %s: metrics need an address of their own", c.HTTPAddress))
+	}
 	if _, err := parseTrustedProxies(c.TrustedProxies); err != nil {
 		errs = append(errs, err)
 	}

@@ -28,7 +28,7 @@ func main() {
 	case errors.Is(err, proxy.ErrDone):
 		return
 	case err != nil:
-		fmt.Fprintf(os.Stderr, "The proxy cannot start with this configuration:\n%v\nSee --help for the settings.\n", err)
+		fmt.Fprintf(os.Stderr, "The configuration is not right:\n%v\nSee --help for the settings.\n", err)
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -44,31 +44,44 @@ func run(ctx context.Context, cfg proxy.Config, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("listen on --http-address=%s: %w", cfg.HTTPAddress, err)
 	}
+	defer listener.Close()
 	options := proxy.Options{Logger: log}
 	if cfg.SessionStoreType == proxy.SessionStoreRedis {
 		store, err := redisstore.Open(redisstore.Options(cfg.Redis))
 		if err != nil {
-			return errors.Join(err, listener.Close())
+			return err
 		}
 		defer store.Close()
 		options.Store = store
 	}
 	handler, err := proxy.New(ctx, cfg, options)
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		return err
 	}
 	defer handler.Close()
+	if cfg.MetricsAddress != "" {
+		stop, err := serveMetrics(cfg.MetricsAddress, handler.Metrics(), log)
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
 	server := proxy.NewServer(cfg, handler)
 	server.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelWarn)
+	log.Info("listening", "address", listener.Addr().String())
+	return serve(ctx, server, listener)
+}
+
+// serve answers until ctx ends, and then until the requests in progress are answered.
+func serve(ctx context.Context, server *http.Server, listener net.Listener) error {
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
-	log.Info("listening", "address", listener.Addr().String())
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
-	shutdown, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+	shutdown, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
 	if err := server.Shutdown(shutdown); err != nil {
 		return errors.Join(fmt.Errorf("some requests did not finish within %s: %w", shutdownTimeout, err), server.Close())
@@ -77,4 +90,21 @@ func run(ctx context.Context, cfg proxy.Config, log *slog.Logger) error {
 		return err
 	}
 	return nil
+}
+
+// serveMetrics answers /metrics on an address of its own until stop.
+func serveMetrics(address string, handler http.Handler, log *slog.Logger) (stop func(), err error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen on --metrics-address=%s: %w", address, err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", handler)
+	server := &http.Server{
+		Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 20 * time.Second, WriteTimeout: 20 * time.Second,
+		IdleTimeout: 120 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	go func() { _ = server.Serve(listener) }() // ends by stop
+	log.Info("serving metrics", "address", listener.Addr().String())
+	return func() { _ = server.Close() }, nil
 }
