@@ -67,9 +67,7 @@ func (c Config) validateTenants() error {
 		if err == nil {
 			err = c.tenantConfig(t).Validate()
 		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("tenants[%d]: %w", i, err))
-		}
+		errs = append(errs, prefixed(fmt.Sprintf("tenants[%d]", i), err))
 	}
 	return errors.Join(errs...)
 }

@@ -3,10 +3,12 @@
 package mockidp
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -31,25 +33,50 @@ func LoadConfig(path string) (Config, error) {
 // ParseConfig reads one YAML document, strictly: a field it does not know, or knows as another type, is an error that
 // names the line. An empty document is the zero Config. The result is validated (Config.Validate).
 func ParseConfig(r io.Reader) (Config, error) {
-	limited := &io.LimitedReader{R: r, N: maxConfigSize + 1}
-	decoder := yaml.NewDecoder(limited)
-	decoder.KnownFields(true)
-	var cfg Config
-	err := decoder.Decode(&cfg)
-	if limited.N <= 0 {
+	content, err := io.ReadAll(io.LimitReader(r, maxConfigSize+1))
+	if err != nil {
+		return Config{}, fmt.Errorf("reading the configuration: %w", err)
+	}
+	if len(content) > maxConfigSize {
 		return Config{}, fmt.Errorf("the configuration is larger than %d bytes", maxConfigSize)
 	}
-	if errors.Is(err, io.EOF) {
+	decoder := yaml.NewDecoder(bytes.NewReader(content))
+	decoder.KnownFields(true)
+	var cfg Config
+	if err := decoder.Decode(&cfg); errors.Is(err, io.EOF) {
 		return Config{}, nil
-	}
-	if err != nil {
-		return Config{}, fmt.Errorf("the configuration is not valid: %w", err)
+	} else if err != nil {
+		return Config{}, fmt.Errorf("the configuration is not valid (mockidp schema describes it): %w", explained(err))
 	}
 	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return Config{}, errors.New("the configuration must be one YAML document, but there is something after it")
 	}
 	if err := cfg.Validate(); err != nil {
-		return Config{}, fmt.Errorf("the configuration is not valid: %w", err)
+		var document yaml.Node
+		_ = yaml.Unmarshal(content, &document) // it was read before
+		return Config{}, fmt.Errorf("the configuration is not valid: %w", located(err, &document))
 	}
 	return cfg, nil
+}
+
+// unknownField is how the decoder says so.
+var unknownField = regexp.MustCompile(`field (\S+) not found in type \S+`)
+
+// explained says of a field that is not known what the nearest one is.
+func explained(err error) error {
+	var mistakes *yaml.TypeError
+	if !errors.As(err, &mistakes) {
+		return err
+	}
+	for i, text := range mistakes.Errors {
+		mistakes.Errors[i] = unknownField.ReplaceAllStringFunc(text, func(said string) string {
+			name := unknownField.FindStringSubmatch(said)[1]
+			said = "field " + name + " not found"
+			if near := nearestField(name); near != "" {
+				said += "; did you mean " + near + "?"
+			}
+			return said
+		})
+	}
+	return mistakes
 }

@@ -9,6 +9,15 @@ import (
 	"github.com/ingress-auth/conformance/mockidp"
 )
 
+// runSchema is "mockidp schema": it prints the JSON Schema of the configuration file.
+func runSchema(args []string, stdout io.Writer) error {
+	if len(args) > 0 {
+		return fmt.Errorf("usage: mockidp schema")
+	}
+	_, err := stdout.Write(mockidp.ConfigSchema())
+	return err
+}
+
 // runDialects is "mockidp dialects": it lists them, explains one, or writes docs/dialects.md.
 func runDialects(args []string, stdout io.Writer) error {
 	switch {

@@ -10,13 +10,13 @@ import (
 
 func TestRun_ListsAndExplainsFaults(t *testing.T) {
 	for args, want := range map[string]string{"faults": "C-AUD ", "faults C-AUD": "Core 3.1.3.7", "faults h-dns": "Not staged", "faults --markdown": "# Faults of mockidp",
-		"dialects": "keycloak ", "dialects okta": "00u", "dialects --markdown": "## Dex"} {
+		"dialects": "keycloak ", "dialects okta": "00u", "dialects --markdown": "## Dex", "schema": "json-schema.org"} {
 		var out strings.Builder
 		if code := run(t.Context(), strings.Fields(args), env(nil), &out, io.Discard); code != exitOK || !strings.Contains(out.String(), want) {
 			t.Errorf("%s: exit code %d, no %q in: %.200s", args, code, want, out.String())
 		}
 	}
-	for _, args := range []string{"faults NOPE", "faults a b", "dialects nope", "dialects a b"} {
+	for _, args := range []string{"faults NOPE", "faults a b", "dialects nope", "dialects a b", "schema x"} {
 		var out strings.Builder
 		if code := run(t.Context(), strings.Fields(args), env(nil), io.Discard, &out); code != exitUsage || strings.Count(out.String(), "\n") != 1 {
 			t.Errorf("%s: exit code %d: %s", args, code, out.String())

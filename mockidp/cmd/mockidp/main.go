@@ -95,7 +95,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 
 // commands print something instead of serving.
 func commands() map[string]func(args []string, stdout io.Writer) error {
-	return map[string]func([]string, io.Writer) error{"faults": runFaults, "dialects": runDialects}
+	return map[string]func([]string, io.Writer) error{"faults": runFaults, "dialects": runDialects, "schema": runSchema}
 }
 
 // complain writes an error in one line, since several mistakes may come on several.

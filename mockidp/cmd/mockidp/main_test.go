@@ -59,7 +59,7 @@ func TestRun_MistakesAreOneSentenceAndAnExitCode(t *testing.T) {
 		"another interface":       {[]string{"--listen", "192.0.2.1:0"}, nil, exitUsage, "--allow-remote"},
 		"absent configuration":    {[]string{"--config", "/nonexistent.yaml"}, nil, exitUsage, "/nonexistent.yaml"},
 		"bad configuration":       {[]string{"--config", bad}, nil, exitUsage, "line 2: field client_idd not found"},
-		"several mistakes":        {[]string{"--config", wrong}, nil, exitUsage, "name a host; users[0]"},
+		"several mistakes":        {[]string{"--config", wrong}, nil, exitUsage, "name a host; line 2: users[0]"},
 		"bad issuer":              {[]string{"--issuer", "idp"}, nil, exitUsage, "issuer"},
 		"bad issuer in the env":   {nil, map[string]string{"MOCKIDP_ISSUER": "idp"}, exitUsage, "issuer"},
 		"bad level in the env":    {nil, map[string]string{"MOCKIDP_LOG_LEVEL": "loud"}, exitUsage, "MOCKIDP_LOG_LEVEL"},
