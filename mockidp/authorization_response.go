@@ -16,6 +16,7 @@ func (p *Provider) grantAuthorization(w http.ResponseWriter, r *http.Request, re
 		p.refuseAuthorization(w, r, req, e)
 		return
 	}
+	p.noteIDToken(r, answer.Get("id_token"))
 	p.log.InfoContext(r.Context(), "authorization granted", "client_id", req.client.ClientID, "user", s.username, "scope", req.scopes.String())
 	p.respond(w, r, req, answer)
 }
@@ -35,6 +36,7 @@ func (p *Provider) authorizationAnswer(req *authorizationRequest, s *session) (u
 		maxAgeAsked: req.maxAge != nil,
 		audience:    req.audience,
 		edited:      s.edited,
+		flow:        req.flow,
 		sid:         s.id,
 		life:        s.life,
 	}
@@ -74,6 +76,7 @@ func (p *Provider) authorizationAnswer(req *authorizationRequest, s *session) (u
 
 // refuseAuthorization ends the authorization with an error.
 func (p *Provider) refuseAuthorization(w http.ResponseWriter, r *http.Request, req *authorizationRequest, e *oauthError) {
+	p.noteError(r, e)
 	p.log.InfoContext(r.Context(), "authorization refused", "client_id", req.client.ClientID, "error", e.code, "reason", e.description)
 	p.respond(w, r, req, url.Values{"error": {e.code}, "error_description": {e.description}})
 }

@@ -32,6 +32,7 @@ type authorizationRequest struct {
 	loginHint     string
 	audience      []string // of the access token, in a dialect that knows it
 	offline       bool     // access_type=offline
+	flow          string   // see flowNote
 	pushed        bool     // it came by servePushedRequest
 	hintedSub     string   // of the id_token_hint or the claims parameter
 	claims        claimsRequest
@@ -62,6 +63,7 @@ func (p *Provider) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 		p.pages.writeError(w, http.StatusBadRequest, "The request is not valid", problem)
 		return
 	}
+	p.noteFlow(r, req.flow)
 	if e := p.readRequest(req, in); e != nil {
 		p.refuseAuthorization(w, r, req, e)
 		return
@@ -86,7 +88,7 @@ func (p *Provider) identifyRequest(in params) (req *authorizationRequest, proble
 	case !client.allowsRedirect(in.get("redirect_uri")):
 		return nil, "The redirect_uri is not registered for this client. It must be the same, character by character, as one of the client's redirect_uris."
 	}
-	return &authorizationRequest{client: client, redirectURI: in.get("redirect_uri"), state: in.get("state")}, ""
+	return &authorizationRequest{client: client, redirectURI: in.get("redirect_uri"), state: in.get("state"), flow: p.newFlow()}, ""
 }
 
 // readRequest reads the rest. A problem here is told to the client by a redirect.

@@ -29,6 +29,7 @@ func (p *Provider) refuseClient(w http.ResponseWriter, r *http.Request, what str
 }
 
 func (p *Provider) logRefusal(r *http.Request, what string, client *Client, e *oauthError) {
+	p.noteError(r, e)
 	id := ""
 	if client != nil {
 		id = client.ClientID

@@ -117,6 +117,9 @@ type Client struct {
 	// IssueRefreshToken is offline_access (default: when that scope is granted), always, never, or access_type_offline: with that
 	// parameter, at the first login of a user or with prompt=consent.
 	IssueRefreshToken string `yaml:"issue_refresh_token"`
+	// RequireConsent asks the person on a page of its own which scopes the client may have, once in each session. Unset, signing
+	// in is consent. auto_login agrees to everything.
+	RequireConsent bool `yaml:"require_consent"`
 	// AutoLogin overrides Config.AutoLogin for this client.
 	AutoLogin string `yaml:"auto_login"`
 }

@@ -38,6 +38,12 @@ type ReceivedRequest struct {
 	Accept        string   `json:"accept,omitempty"`
 	// Status is what was answered; 0 if nothing was, as when a fault cut the connection.
 	Status int `json:"status"`
+	// Error is the error that was answered, with its description.
+	Error string `json:"error,omitempty"`
+	// Flow is the same for an authorization request and all that came of it: the login, the tokens, userinfo.
+	Flow string `json:"flow,omitempty"`
+	// IDTokenClaims are those of the ID token that was answered, before any fault.
+	IDTokenClaims map[string]any `json:"id_token_claims,omitempty"`
 }
 
 // RequestFilter says which requests are meant; empty fields fit all.
@@ -69,10 +75,14 @@ func newRecorder() *recorder {
 	return r
 }
 
-// WithRecording keeps the last 1000 requests, redacted: see Requests and TakeRequest. Default: none.
+// WithRecording keeps the last 1000 requests, redacted: see Requests and TakeRequest. Each tenant has a record of its own. Default:
+// none.
 func WithRecording() Option {
-	shared := newRecorder()
-	return func(p *Provider) { p.recorder = shared }
+	return func(p *Provider) {
+		if p.recorder == nil { // not of a tenant of a fault, or twice
+			p.recorder = newRecorder()
+		}
+	}
 }
 
 // plainParams hold nothing secret; every other parameter is hashed.
@@ -120,10 +130,12 @@ func (r *recorder) add(request ReceivedRequest) {
 
 // recorded records what an endpoint receives, after it has answered.
 func (p *Provider) recorded(name string, handle http.HandlerFunc) http.HandlerFunc {
-	if p.recorder == nil {
+	if p.recorder == nil || name == endpointDebugger {
 		return handle
 	}
 	return func(w http.ResponseWriter, r *http.Request) {
+		note := &flowNote{}
+		r = withNote(r, note)
 		form := peekForm(r)
 		received := ReceivedRequest{
 			Time: p.now(), Issuer: p.cfg.Issuer, Endpoint: name, Method: r.Method, Host: r.Host, Path: r.URL.Path, ClientID: p.clientOf(name, r, form),
@@ -137,7 +149,7 @@ func (p *Provider) recorded(name string, handle http.HandlerFunc) http.HandlerFu
 		}
 		seen := &statusRecorder{ResponseWriter: w}
 		defer func() {
-			received.Status = seen.status
+			received.Status, received.Error, received.Flow, received.IDTokenClaims = seen.status, note.err, note.flow, note.idToken
 			p.recorder.add(received)
 		}()
 		handle(seen, r)

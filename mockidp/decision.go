@@ -20,6 +20,7 @@ const (
 	decideUseSession decisionKind = iota // the SSO session answers
 	decideLogin                          // sign the user in without a page
 	decideAsk                            // show the login page
+	decideConsent                        // show the consent page to who is signed in
 	decideError                          // tell the client
 )
 
@@ -30,8 +31,12 @@ func (p *Provider) decide(req *authorizationRequest, current *session, now time.
 		!req.expired(current, now) && !req.needsStepUp(current) && p.fitsHints(req, current)
 	interact := req.asks(promptLogin) || req.asks(promptConsent) || req.asks(promptSelectAccount)
 	switch {
-	case usable && !interact:
+	case usable && !interact && !p.needsConsent(req, current):
 		return decision{kind: decideUseSession}
+	case usable && !interact && req.asks(promptNone):
+		return decision{kind: decideError, err: failure(errConsentRequired, "the user has not agreed yet, and prompt=none forbids asking")}
+	case usable && !interact:
+		return decision{kind: decideConsent}
 	case req.asks(promptNone):
 		return decision{kind: decideError, err: failure(errLoginRequired, "nobody fitting is signed in, and prompt=none forbids asking")}
 	}
@@ -92,6 +97,7 @@ func (p *Provider) fitsHints(req *authorizationRequest, current *session) bool {
 
 // proceed carries the decision out.
 func (p *Provider) proceed(w http.ResponseWriter, r *http.Request, req *authorizationRequest) {
+	p.noteFlow(r, req.flow)
 	current := p.currentSession(r)
 	switch d := p.decide(req, current, p.now()); d.kind {
 	case decideUseSession:
@@ -100,6 +106,8 @@ func (p *Provider) proceed(w http.ResponseWriter, r *http.Request, req *authoriz
 		p.grantAuthorization(w, r, req, p.signIn(w, r, d.user, p.acrFor(req)))
 	case decideError:
 		p.refuseAuthorization(w, r, req, d.err)
+	case decideConsent:
+		p.askForConsent(w, r, req, current)
 	case decideAsk:
 		p.askForLogin(w, r, req)
 	}

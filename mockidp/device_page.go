@@ -45,19 +45,11 @@ func (p *Provider) serveDeviceCode(w http.ResponseWriter, r *http.Request) {
 	}
 	id := p.random.token()
 	p.store.putTransaction(id, &transaction{device: waiting, browser: p.browser(w, r)}, p.now())
-	p.writeDeviceUsers(w, http.StatusOK, id, waiting, "", "")
+	p.writeDeviceUsers(w, http.StatusOK, id, waiting, loginForm{})
 }
 
-func (p *Provider) writeDeviceUsers(w http.ResponseWriter, status int, id string, waiting *deviceAuthorization, typed, problem string) {
-	p.pages.write(w, status, "login.html", loginPage{
-		Action:      p.urls.path(pathDeviceDecide),
-		Transaction: id,
-		Client:      waiting.client.ClientName,
-		Scopes:      waiting.scopes,
-		Users:       p.directory.users,
-		Typed:       typed,
-		Problem:     problem,
-	})
+func (p *Provider) writeDeviceUsers(w http.ResponseWriter, status int, id string, waiting *deviceAuthorization, form loginForm) {
+	p.pages.write(w, status, "login.html", p.loginPage(pathDeviceDecide, id, waiting.client, waiting.scopes, form))
 }
 
 // serveDeviceDecision takes the decision, from the browser that was asked.
@@ -73,20 +65,16 @@ func (p *Provider) serveDeviceDecision(w http.ResponseWriter, r *http.Request) {
 		p.writeLoginOver(w)
 		return
 	}
-	user := p.directory.findUser(in.get("user"))
-	refused := in.get("decision") == "deny"
-	if user == nil && !refused {
-		p.writeDeviceUsers(w, http.StatusBadRequest, id, waiting.device, in.get("user"), unknownUser(in.get("user")))
+	form := p.readLogin(in)
+	if !form.refused && form.problem != "" {
+		p.writeDeviceUsers(w, http.StatusBadRequest, id, waiting.device, form)
 		return
 	}
 	if p.store.takeTransaction(id, browser, p.now()) == nil {
 		p.writeLoginOver(w)
 		return
 	}
-	if refused {
-		user = nil
-	}
-	p.finishDevice(w, r, waiting.device, user)
+	p.finishDevice(w, r, waiting.device, form.user)
 }
 
 // finishDevice lets the device in as the user, or refuses it for nil. The device is not part of the browser's session: it
@@ -96,7 +84,7 @@ func (p *Provider) finishDevice(w http.ResponseWriter, r *http.Request, waiting 
 	var g *grant
 	if user != nil {
 		g = &grant{clientID: waiting.client.ClientID, username: user.Username, scopes: waiting.scopes, authTime: now,
-			acr: p.cfg.AuthenticationContexts[0].ACR, life: &lifeline{}}
+			acr: p.cfg.AuthenticationContexts[0].ACR, life: &lifeline{}, edited: user}
 	}
 	if !p.store.decideDevice(waiting, g, now) {
 		p.writeDevice(w, http.StatusBadRequest, "", "The device no longer waits. Start again there.")

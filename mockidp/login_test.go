@@ -45,7 +45,9 @@ func TestLogin_AuthorizationInputIsEscaped(t *testing.T) {
 // What a screen reader, a keyboard and a zoom need of the page.
 func TestLogin_PageIsAccessible(t *testing.T) {
 	s := newIDP(t, nil)
-	pages := map[string]answer{"login": s.authorize(), "login with a problem": s.login("mallory"), "message": s.get(issuer + "/authorize")}
+	asks := newIDP(t, func(c *mockidp.Config) { c.Clients[0].RequireConsent = true }, mockidp.WithDebugger())
+	pages := map[string]answer{"login": s.authorize(), "login with a problem": s.login("mallory"), "message": s.get(issuer + "/authorize"),
+		"login with claims that are wrong": s.editedLogin("alice", "{"), "consent": asks.login("alice"), "debugger": asks.get(issuer + "/debugger")}
 	s.login("alice")
 	pages["sign out"] = s.get(issuer + "/end_session")
 	for name, a := range pages {
@@ -84,7 +86,7 @@ func TestLogin_PageIsAccessible(t *testing.T) {
 					}
 				case "label":
 					labelled[attr["for"]] = true
-				case "input":
+				case "input", "textarea":
 					if attr["type"] != "hidden" {
 						inputs = append(inputs, attr)
 					}
@@ -116,8 +118,10 @@ func TestLogin_PageIsAccessible(t *testing.T) {
 		})
 	}
 	t.Run("a problem is announced", func(t *testing.T) {
-		if body := pages["login with a problem"].body; !strings.Contains(body, `role="alert"`) || !strings.Contains(body, `aria-invalid="true"`) {
-			t.Errorf("page: %s", body)
+		for _, name := range []string{"login with a problem", "login with claims that are wrong"} {
+			if body := pages[name].body; strings.Count(body, `role="alert"`) != 1 || strings.Count(body, `aria-invalid="true"`) != 1 {
+				t.Errorf("%s: %s", name, body)
+			}
 		}
 	})
 }

@@ -30,6 +30,7 @@ const (
 	errSlowDown                 = "slow_down"
 	errExpiredToken             = "expired_token"
 	errServerError              = "server_error"
+	errConsentRequired          = "consent_required"
 	errLoginRequired            = "login_required"
 	errRequestNotSupported      = "request_not_supported"
 	errRequestURINotSupported   = "request_uri_not_supported"

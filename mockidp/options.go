@@ -27,10 +27,10 @@ type systemClock struct{}
 
 func (systemClock) Now() time.Time { return time.Now() }
 
-// WithClock sets the clock behind every lifetime and every time claim. Default: the system's.
+// WithClock sets the clock behind every lifetime and every time claim. Each tenant moves on its own from there. Default: the
+// system's.
 func WithClock(c Clock) Option {
-	shared := &movableClock{base: c}
-	return func(p *Provider) { p.clock = shared }
+	return func(p *Provider) { p.clock = &movableClock{base: c} }
 }
 
 // WithLogger sets where events go. No code, token, state, cookie or secret is logged. Default: nowhere.

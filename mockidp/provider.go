@@ -32,6 +32,7 @@ type Provider struct {
 	handler   http.Handler
 	faults    *faultEngine
 	recorder  *recorder // nil unless requests are recorded
+	debugger  bool      // shows what is recorded on a page
 	// certificates are those of the keys, by kid, in a dialect that publishes them.
 	certificates sync.Map
 	parent       *Provider // of a tenant that a fault's URL names
@@ -108,6 +109,7 @@ func (p *Provider) endpoints() []endpoint {
 		{"authorization", pathAuthorize, "GET", p.serveAuthorize},
 		{"authorization", pathAuthorize, "POST", p.serveAuthorize},
 		{"login", pathLogin, "POST", p.serveLogin},
+		{"login", pathConsent, "POST", p.serveConsent},
 		{"token", pathToken, "POST", p.serveToken},
 		{"introspection", pathIntrospection, "POST", p.serveIntrospection},
 		{"revocation", pathRevocation, "POST", p.serveRevocation},
@@ -129,6 +131,9 @@ func (p *Provider) endpoints() []endpoint {
 	}
 	if p.cfg.EnableTestMint {
 		list = append(list, endpoint{"test_mint", pathTestMint, "POST", p.serveTestMint})
+	}
+	if p.debugger {
+		list = append(list, endpoint{endpointDebugger, pathDebugger, "GET", p.serveDebugger})
 	}
 	return slices.Concat(list, p.dialectAPI())
 }

@@ -23,6 +23,7 @@ func (p *Provider) servePushedRequest(w http.ResponseWriter, r *http.Request) {
 		p.refuseClient(w, r, "pushed authorization request", client, e)
 		return
 	}
+	p.noteFlow(r, req.flow)
 	uri := pushedPrefix + p.random.token()
 	p.store.putPushed(uri, req, p.now())
 	writeJSON(w, http.StatusCreated, map[string]any{"request_uri": uri, "expires_in": int64(p.cfg.Lifetimes.PushedRequest / time.Second)})

@@ -38,7 +38,9 @@ type transaction struct {
 	request *authorizationRequest
 	logout  *logoutRequest
 	device  *deviceAuthorization
-	browser key // who was shown the page: the hash of the browser's login cookie
+	// consenting is the session of somebody who has yet to agree to request, or nil.
+	consenting *session
+	browser    key // who was shown the page: the hash of the browser's login cookie
 }
 
 // session is the single sign-on session of a browser. It stays as it was made; a new login makes a new one.
@@ -55,6 +57,8 @@ type session struct {
 type lifeline struct {
 	ended   bool
 	clients []string // the client_id of each that took part in the session
+	// consents are the scopes that clients may have, for as long as the session lives.
+	consents map[string]scopes
 }
 
 // grant is what a user has allowed a client: one login at one client. Codes and tokens are shares in it; revoking it kills
@@ -68,6 +72,7 @@ type grant struct {
 	claims   claimsRequest
 	audience []string // that the authorization request named, in a dialect that knows it
 	edited   *User    // with the claims of this login, or nil
+	flow     string   // see flowNote
 	sid      string
 	life     *lifeline
 	parent   *grant // of a token exchange, or nil: it ends with that one
@@ -174,10 +179,11 @@ func (s *store) takeTransaction(id string, browser key, now time.Time) *transact
 
 // login replaces the session under oldCookie, if there is one, by a new one under newCookie: the cookie's value changes at
 // every login (session fixation). The same user keeps the sid; another user ends the old session.
-func (s *store) login(oldCookie, newCookie, newID, username, acr string, now time.Time) (made *session, replaced *endedSession) {
+func (s *store) login(oldCookie, newCookie, newID string, user, edited *User, acr string, now time.Time) (made *session, replaced *endedSession) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	made = &session{id: newID, username: username, authTime: now, acr: acr, life: &lifeline{}}
+	username := user.Username
+	made = &session{id: newID, username: username, authTime: now, acr: acr, edited: edited, life: &lifeline{}}
 	if old, ok := s.sessions.get(oldCookie, now); ok {
 		if old.username == username {
 			made.id, made.life = old.id, old.life
@@ -197,6 +203,23 @@ func (s *store) join(v *session, clientID string) {
 	if !slices.Contains(v.life.clients, clientID) {
 		v.life.clients = append(v.life.clients, clientID)
 	}
+}
+
+// consent notes what a client may have.
+func (s *store) consent(v *session, clientID string, granted scopes) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if v.life.consents == nil {
+		v.life.consents = map[string]scopes{}
+	}
+	v.life.consents[clientID] = granted
+}
+
+func (s *store) consented(v *session, clientID string, asked scopes) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	granted, ok := v.life.consents[clientID]
+	return ok && asked.within(granted)
 }
 
 // session returns nil if there is none.

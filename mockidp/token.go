@@ -34,6 +34,10 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
 		p.writeTokenError(w, r, in.get("grant_type"), e)
 		return
 	}
+	if response.grant != nil {
+		p.noteFlow(r, response.grant.flow)
+	}
+	p.noteIDToken(r, response.IDToken)
 	p.log.InfoContext(r.Context(), "tokens issued", "client_id", client.ClientID, "grant_type", in.get("grant_type"), "scope", response.Scope)
 	p.writeTokenResponse(w, r, client, response)
 }

@@ -14,6 +14,8 @@ const (
 	pathJWKS              = "/jwks"
 	pathAuthorize         = "/authorize"
 	pathLogin             = "/login"
+	pathConsent           = "/consent"
+	pathDebugger          = "/debugger"
 	pathToken             = "/token"
 	pathUserinfo          = "/userinfo"
 	pathEndSession        = "/end_session"
@@ -31,7 +33,7 @@ const (
 
 // endpointPaths lists them.
 func endpointPaths() []string {
-	return []string{pathDiscovery, pathMetadata, pathJWKS, pathAuthorize, pathLogin, pathToken, pathUserinfo, pathEndSession,
+	return []string{pathDiscovery, pathMetadata, pathJWKS, pathAuthorize, pathLogin, pathConsent, pathDebugger, pathToken, pathUserinfo, pathEndSession,
 		pathEndSessionConfirm, pathIntrospection, pathRevocation, pathPushedRequest, pathDeviceAuth, pathDevice, pathDeviceDecide,
 		pathRegistration, pathTestMint, pathHealth}
 }

@@ -29,6 +29,7 @@ func (p *Provider) serveUserinfo(w http.ResponseWriter, r *http.Request) {
 		writeBearerError(w, failure(errInsufficientScope, "the access token was issued without the scope openid"))
 		return
 	}
+	p.noteFlow(r, access.grant.flow)
 	user := p.userOf(access.grant)
 	if user == nil {
 		writeBearerError(w, failure(errInvalidToken, "the user is no longer there"))

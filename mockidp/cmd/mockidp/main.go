@@ -74,6 +74,10 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if s.controlListen != "" {
 		options = append(options, mockidp.WithRecording())
 	}
+	if s.debugger {
+		options = append(options, mockidp.WithDebugger())
+		log.Info("debugger: GET /debugger, below the issuer's path, shows the last flows")
+	}
 	provider, err := mockidp.New(cfg, options...)
 	if err != nil {
 		_ = listener.Close()

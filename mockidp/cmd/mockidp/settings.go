@@ -29,6 +29,7 @@ type settings struct {
 	allowRemote bool
 	testMint    bool
 	dialect     string
+	debugger    bool
 
 	controlListen string
 	controlToken  string
@@ -53,6 +54,7 @@ func parseSettings(args []string, getenv func(string) string, help io.Writer) (s
 	flags.StringVar(&s.backchannel, "backchannel-urls", "", "`URLs`, separated by commas, by which relying parties reach it; overrides the configuration")
 	flags.StringVar(&s.autoLogin, "auto-login", "", "sign this `user` in without a page; overrides the configuration")
 	flags.BoolVar(&s.testMint, "enable-test-mint", false, "serve POST /test/mint, which gives an ID token to anyone")
+	flags.BoolVar(&s.debugger, "debugger", false, "serve /debugger, a page with the last flows, without secrets")
 	flags.StringVar(&s.tlsCert, "tls-cert", "", "PEM `file` with the certificate chain; serves https")
 	flags.StringVar(&s.tlsKey, "tls-key", "", "PEM `file` with the key of --tls-cert")
 	flags.StringVar(&s.controlListen, "control-listen", "", "`address` for the control API; without it there is none")
