@@ -153,6 +153,8 @@ func (w *schemaWriter) value(of reflect.Type, enum []string) map[string]any {
 		return map[string]any{"type": "object"}
 	case of.Kind() == reflect.Bool:
 		return map[string]any{"type": "boolean"}
+	case of.Kind() == reflect.Int:
+		return map[string]any{"type": "integer", "minimum": 0}
 	case enum != nil:
 		return map[string]any{"enum": append([]string{""}, enum...)} // "" is the default, as in Go
 	default:
@@ -274,6 +276,8 @@ func sample(of reflect.Type, enum []string) (good, wrong string) {
 		return "{}", "x"
 	case of.Kind() == reflect.Bool:
 		return "true", "[]"
+	case of.Kind() == reflect.Int:
+		return "7", "x"
 	case enum != nil:
 		return `"` + enum[0] + `"`, "[]"
 	default:
