@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-
-	"sigs.k8s.io/yaml"
 )
 
 // DialectPlain is the dialect without quirks: the default.
@@ -117,7 +115,7 @@ var dialectsYAML []byte
 
 var dialectList = sync.OnceValues(func() ([]Dialect, error) {
 	var list []Dialect
-	if err := yaml.UnmarshalStrict(dialectsYAML, &list); err != nil {
+	if err := decodeYAML(dialectsYAML, &list); err != nil {
 		return nil, fmt.Errorf("reading dialects.yaml: %w", err)
 	}
 	return list, nil
@@ -131,12 +129,12 @@ func Dialects() ([]Dialect, error) {
 
 // FindDialect returns the dialect of a name; "" is plain. It fails if there is none, naming those there are.
 func FindDialect(name string) (*Dialect, error) {
+	if name == "" {
+		return &Dialect{Name: DialectPlain, Title: "Plain"}, nil // without reading the others, which takes longer than all else at the start
+	}
 	list, err := dialectList()
 	if err != nil {
 		return nil, err
-	}
-	if name == "" {
-		name = DialectPlain
 	}
 	var names []string
 	for i := range list {

@@ -73,7 +73,7 @@ func (d *Dialect) formatGroups(groups []string) []string {
 		switch {
 		case d.Groups.Format == "path" && !strings.HasPrefix(group, "/"):
 			group = "/" + group
-		case d.Groups.Format == "guid" && !uuidPattern.MatchString(group):
+		case d.Groups.Format == "guid" && !uuidPattern().MatchString(group):
 			group = uuidOf("group " + group)
 		}
 		out = append(out, group)

@@ -9,9 +9,12 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"sync"
 )
 
-var uuidPattern = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
+var uuidPattern = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
+})
 
 // tenantPlaceholder is what discovery of a shared tenant has in its issuer, literally.
 const tenantPlaceholder = "{tenantid}"
@@ -26,7 +29,7 @@ func (p *Provider) tenantID(u *User) string {
 	if !p.shared() {
 		return path.Base(p.urls.root)
 	}
-	if tid, ok := u.Claims["tid"].(string); ok && uuidPattern.MatchString(tid) {
+	if tid, ok := u.Claims["tid"].(string); ok && uuidPattern().MatchString(tid) {
 		return tid
 	}
 	return p.dialect.SharedTenants[path.Base(p.urls.root)]
@@ -65,7 +68,7 @@ func (p *Provider) isIssuer(iss any) bool {
 	text, _ := iss.(string)
 	before, after, _ := strings.Cut(p.issuerWith(tenantPlaceholder), tenantPlaceholder)
 	return len(text) > len(before)+len(after) && strings.HasPrefix(text, before) && strings.HasSuffix(text, after) &&
-		uuidPattern.MatchString(text[len(before):len(text)-len(after)])
+		uuidPattern().MatchString(text[len(before):len(text)-len(after)])
 }
 
 // graphPageSize is how many groups a page has unless $top says otherwise.

@@ -10,12 +10,13 @@ import (
 	"math/big"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // dialectValues are what ${name} stands for in dialects.yaml.
 type dialectValues map[string]any
 
-var placeholder = regexp.MustCompile(`\$\{([a-z0-9_]+)\}`)
+var placeholder = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\$\{([a-z0-9_]+)\}`) })
 
 // expand replaces placeholders in a value of JSON. A string that is one placeholder becomes its value, of any type. What has no
 // value is left out: ok is false.
@@ -49,12 +50,12 @@ func (v dialectValues) expandMap(template map[string]any) map[string]any {
 }
 
 func (v dialectValues) expandString(template string) (any, bool) {
-	if m := placeholder.FindStringSubmatch(template); m != nil && m[0] == template {
+	if m := placeholder().FindStringSubmatch(template); m != nil && m[0] == template {
 		value := v[m[1]]
 		return value, value != nil && value != ""
 	}
 	complete := true
-	text := placeholder.ReplaceAllStringFunc(template, func(name string) string {
+	text := placeholder().ReplaceAllStringFunc(template, func(name string) string {
 		value := v[name[2:len(name)-1]]
 		if value == nil || value == "" {
 			complete = false

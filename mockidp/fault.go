@@ -11,8 +11,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-
-	"sigs.k8s.io/yaml"
 )
 
 // A fault goes one way: a row of faults.yaml says what differs on the wire (Deviation); a FaultRule, or the path of the
@@ -108,7 +106,7 @@ var catalogue = sync.OnceValues(func() ([]Fault, error) {
 	var file struct {
 		Faults []Fault `json:"faults"`
 	}
-	if err := yaml.UnmarshalStrict(faultData, &file); err != nil {
+	if err := decodeYAML(faultData, &file); err != nil {
 		return nil, fmt.Errorf("the fault catalogue is not valid: %w", err)
 	}
 	return file.Faults, nil

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-
-	"sigs.k8s.io/yaml"
 )
 
 // Areas of the catalogue, in its order: the letter in front of an ID.
@@ -95,7 +93,7 @@ func ExplainFault(w io.Writer, id string) error {
 	if !f.Staged() {
 		fmt.Fprintf(&out, "Not staged: %s\n", f.Excluded)
 	} else {
-		deviation, err := yaml.Marshal(f.Deviation)
+		deviation, err := encodeYAML(f.Deviation)
 		if err != nil {
 			return fmt.Errorf("writing the deviation: %w", err)
 		}

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // RedirectEdit changes the redirect back to the relying party.
@@ -46,11 +47,14 @@ func (e *RedirectEdit) validate() error {
 	return nil
 }
 
-var formPost = template.Must(template.New("form_post").Parse(`<!doctype html><html lang="en"><title>Signing in</title>
+// formPost is parsed when it is first needed, so that no start waits for it.
+var formPost = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("form_post").Parse(`<!doctype html><html lang="en"><title>Signing in</title>
 <body onload="document.forms[0].submit()"><form method="post" action="{{.Action}}">
 {{range .Fields}}<input type="hidden" name="{{.Name}}" value="{{.Value}}">
 {{end}}<button>Continue</button></form></body></html>
 `))
+})
 
 type formField struct{ Name, Value string }
 
@@ -104,7 +108,7 @@ func (e *RedirectEdit) write(a *bufferedAnswer, target string, values url.Values
 			}
 		}
 		var out strings.Builder
-		if err := formPost.Execute(&out, page); err != nil {
+		if err := formPost().Execute(&out, page); err != nil {
 			return
 		}
 		a.header.Del("Location")
