@@ -11,7 +11,7 @@ ARGS ?=
 # What make agreement judges, one after the other.
 AUTH_SERVICES := proxy oauth2-proxy-7.8.1 oauth2-proxy-7.6.0
 
-.PHONY: agreement bench soak-idp help test race e2e up down doctor images local lint bin
+.PHONY: agreement test-redis bench soak-idp help test race e2e up down doctor images local lint bin
 
 bin:
 	@$(GO) build -o $(CLI) ./suites/cmd/ingress-auth
@@ -21,6 +21,11 @@ help: ## list the targets
 
 test: ## unit tests, controls and the suites on the local platform; needs no Docker
 	$(GO) test ./...
+
+test-redis: ## sessions of the proxy against a real Redis, 10,000 logins; installs redis-server on Debian as root
+	@command -v redis-server >/dev/null || command -v valkey-server >/dev/null || \
+		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends redis-server; }
+	$(GO) test -race -count=1 -tags redisserver -v -run 'RealServer|FrozenServer|MixedUp' ./proxy
 
 race: ## the same with the race detector
 	$(GO) test -race ./...

@@ -384,6 +384,11 @@ func (b *browser) do(method, path string, header ...string) *response {
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header[header[i]] = append(req.Header[header[i]], header[i+1]) // not Set: underscores and case stay
 	}
+	return b.send(req)
+}
+
+func (b *browser) send(req *http.Request) *response {
+	b.t.Helper()
 	resp, err := b.http.Do(req)
 	if err != nil {
 		b.t.Fatal(err)

@@ -3,6 +3,7 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -74,6 +75,12 @@ func (st *ticketStore) lock(ctx context.Context, key string, holder []byte) (boo
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	locked, err := st.store.Create(ctx, key, holder, lockLife)
+	if err == nil && !locked {
+		// It may be ours all the same: a connection that broke lost the answer, and the client asked again.
+		var owner []byte
+		owner, _, err = st.store.Get(ctx, key)
+		locked = bytes.Equal(owner, holder)
+	}
 	if err != nil {
 		return false, fmt.Errorf("%w: %w", errStoreAway, err)
 	}

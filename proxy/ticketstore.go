@@ -155,8 +155,8 @@ func (st *ticketStore) create(r *http.Request, s *session) (set, stale []*http.C
 	if err != nil {
 		return nil, nil, err
 	}
-	created, err := st.store.Create(ctx, st.key(id), sealed, remaining)
-	if err != nil || !created {
+	// No other session can be there, as the ID is random: what is there is this one, by a request whose answer got lost.
+	if _, err := st.store.Create(ctx, st.key(id), sealed, remaining); err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", errStoreAway, err)
 	}
 	set, err = st.cookies.split(st.name, st.sealer.seal(st.name, append(s.ticket.id[:], s.ticket.secret[:]...)), remaining)

@@ -21,6 +21,7 @@ import (
 
 func openStore(t testing.TB, c RedisConfig) *redisstore.Store {
 	t.Helper()
+	redisstore.Quiet()
 	store, err := redisstore.Open(redisstore.Options(c))
 	if err != nil {
 		t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
@@ -128,6 +129,10 @@ func readAuthorities(file string) (*x509.CertPool, error) {
 	}
 	return pool, nil
 }
+
+// Quiet stops go-redis from writing each failed connection to standard error in a form of its own, for the whole program.
+// The errors are returned all the same.
+func Quiet() { logging.Disable() }
 
 // Get returns the value under key.
 func (s *Store) Get(ctx context.Context, key string) (value []byte, found bool, err error) {

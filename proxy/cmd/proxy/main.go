@@ -47,6 +47,7 @@ func run(ctx context.Context, cfg proxy.Config, log *slog.Logger) error {
 	defer listener.Close()
 	options := proxy.Options{Logger: log}
 	if cfg.SessionStoreType == proxy.SessionStoreRedis {
+		redisstore.Quiet()
 		store, err := redisstore.Open(redisstore.Options(cfg.Redis))
 		if err != nil {
 			return err
