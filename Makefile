@@ -17,7 +17,7 @@ bin:
 	@$(GO) build -o $(CLI) ./suites/cmd/ingress-auth
 
 help: ## list the targets
-	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 12
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 12
 
 test: ## unit tests, controls and the suites on the local platform; needs no Docker
 	$(GO) test ./...

@@ -5,4 +5,4 @@
 package proxy
 
 // crowdSize is small where tests are to be quick; make test-redis takes more.
-const crowdSize = 400
+const crowdSize = 200
