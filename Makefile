@@ -11,7 +11,7 @@ ARGS ?=
 # What make agreement judges, one after the other.
 AUTH_SERVICES := proxy oauth2-proxy-7.8.1 oauth2-proxy-7.6.0
 
-.PHONY: agreement test-redis bench soak-idp help test race e2e up down doctor images local lint bin
+.PHONY: agreement test-redis bench bench-idp interop soak-idp help test race e2e up down doctor images local lint bin
 
 bin:
 	@$(GO) build -o $(CLI) ./suites/cmd/ingress-auth
@@ -48,6 +48,10 @@ agreement: bin ## the contract against our proxy and the real oauth2-proxy, whic
 bench: ## the proxy's auth endpoint beside the real oauth2-proxy and a bare handler; three minutes, on a quiet machine
 	@$(GO) build -o bin/bench ./proxy/bench
 	@bin/bench -out docs/proxy-performance.md
+
+bench-idp: ## mockidp beside three other mock providers; writes docs/mockidp-performance.md; ten minutes, on a quiet machine
+	@$(GO) build -o bin/bench-idp ./mockidp/bench
+	@bin/bench-idp -out docs/mockidp-performance.md
 
 soak-idp: ## 100,000 logins in mockidp in a row: memory flat, no goroutine left
 	$(GO) test ./mockidp -run TestSoak -v -timeout 30m -soak 100000

@@ -25,20 +25,14 @@ func (p *Provider) grantAuthorization(w http.ResponseWriter, r *http.Request, re
 // 3.1.2.5, 3.2.2.5 and 3.3.2.5). All are shares in one grant.
 func (p *Provider) authorizationAnswer(req *authorizationRequest, s *session) (url.Values, *oauthError) {
 	g := &grant{
-		clientID: req.client.ClientID,
-		username: s.username,
-		scopes:   req.scopes,
-		authTime: s.authTime,
-		acr:      s.acr,
-		acrAsked: req.acr.asked,
-		claims:   req.claims,
-
-		maxAgeAsked: req.maxAge != nil,
+		session:     s,
+		clientID:    req.client.ClientID,
+		scopes:      req.scopes,
+		claims:      req.claims,
 		audience:    req.audience,
-		edited:      s.edited,
 		flow:        req.flow,
-		sid:         s.id,
-		life:        s.life,
+		acrAsked:    req.acr.asked,
+		maxAgeAsked: req.maxAge != nil,
 	}
 	p.store.join(s, req.client.ClientID)
 	g.offline = req.offline && p.store.consentOnce(g.clientID, g.username, req.asks(promptConsent), p.now())

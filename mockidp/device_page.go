@@ -83,8 +83,8 @@ func (p *Provider) finishDevice(w http.ResponseWriter, r *http.Request, waiting 
 	now := p.now()
 	var g *grant
 	if user != nil {
-		g = &grant{clientID: waiting.client.ClientID, username: user.Username, scopes: waiting.scopes, authTime: now,
-			acr: p.cfg.AuthenticationContexts[0].ACR, life: &lifeline{}, edited: user}
+		made := &session{username: user.Username, authTime: now, acr: p.cfg.AuthenticationContexts[0].ACR, life: &lifeline{}, edited: user}
+		g = &grant{session: made, clientID: waiting.client.ClientID, scopes: waiting.scopes}
 	}
 	if !p.store.decideDevice(waiting, g, now) {
 		p.writeDevice(w, http.StatusBadRequest, "", "The device no longer waits. Start again there.")

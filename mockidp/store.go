@@ -45,7 +45,7 @@ type transaction struct {
 
 // session is the single sign-on session of a browser. It stays as it was made; a new login makes a new one.
 type session struct {
-	id       string // sid, published in ID tokens; not the cookie's value
+	sid      string // published in ID tokens; not the cookie's value; "" without a browser
 	username string
 	authTime time.Time
 	acr      string
@@ -64,18 +64,13 @@ type lifeline struct {
 // grant is what a user has allowed a client: one login at one client. Codes and tokens are shares in it; revoking it kills
 // them all.
 type grant struct {
+	*session // the one it was made in, as it was then
 	clientID string
-	username string
 	scopes   scopes
-	authTime time.Time
-	acr      string
 	claims   claimsRequest
 	audience []string // that the authorization request named, in a dialect that knows it
-	edited   *User    // with the claims of this login, or nil
 	flow     string   // see flowNote
-	sid      string
-	life     *lifeline
-	parent   *grant // of a token exchange, or nil: it ends with that one
+	parent   *grant   // of a token exchange, or nil: it ends with that one
 
 	acrAsked    bool // acr and amr belong into the ID token
 	maxAgeAsked bool // so does auth_time
@@ -183,10 +178,10 @@ func (s *store) login(oldCookie, newCookie, newID string, user, edited *User, ac
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	username := user.Username
-	made = &session{id: newID, username: username, authTime: now, acr: acr, edited: edited, life: &lifeline{}}
+	made = &session{sid: newID, username: username, authTime: now, acr: acr, edited: edited, life: &lifeline{}}
 	if old, ok := s.sessions.get(oldCookie, now); ok {
 		if old.username == username {
-			made.id, made.life = old.id, old.life
+			made.sid, made.life = old.sid, old.life
 		} else {
 			replaced = old.end()
 		}
@@ -246,7 +241,7 @@ func (s *store) endSession(cookie string, now time.Time) *endedSession {
 // end is called with the store's lock held.
 func (v *session) end() *endedSession {
 	v.life.ended = true
-	return &endedSession{sid: v.id, username: v.username, clients: slices.Sorted(slices.Values(v.life.clients))}
+	return &endedSession{sid: v.sid, username: v.username, clients: slices.Sorted(slices.Values(v.life.clients))}
 }
 
 func (s *store) putCode(code string, c *authorizationCode, now time.Time) {

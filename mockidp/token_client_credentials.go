@@ -12,7 +12,7 @@ func (p *Provider) exchangeClientCredentials(client *Client, in params) (*tokenR
 	if !asked.within(p.cfg.Scopes) {
 		return nil, failure(errInvalidScope, "scope may only hold those that the configuration lists under scopes")
 	}
-	g := &grant{clientID: client.ClientID, scopes: asked, life: &lifeline{}}
+	g := &grant{session: &session{life: &lifeline{}}, clientID: client.ClientID, scopes: asked}
 	access, e := p.newAccessToken(client, g, asked, nil, nil)
 	if e != nil {
 		return nil, e

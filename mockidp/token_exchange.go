@@ -67,10 +67,12 @@ func (p *Provider) exchangeToken(client *Client, in params) (*tokenResponse, *oa
 	if len(granted) == 0 {
 		granted = subject.scopes
 	}
-	g := &grant{clientID: client.ClientID, username: subject.user.Username, scopes: granted, authTime: p.now(), life: &lifeline{}, parent: subject.parent}
+	login := session{authTime: p.now()}
 	if subject.parent != nil {
-		g.authTime, g.acr, g.sid, g.edited = subject.parent.authTime, subject.parent.acr, subject.parent.sid, subject.parent.edited
+		login = *subject.parent.session
 	}
+	login.username, login.life = subject.user.Username, &lifeline{}
+	g := &grant{session: &login, clientID: client.ClientID, scopes: granted, parent: subject.parent}
 	if requested == tokenTypeURIID {
 		return p.exchangeForIDToken(client, g, target, actor)
 	}
