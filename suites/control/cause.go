@@ -92,6 +92,25 @@ func (s Set) KilledBy(requirement string) []Killer {
 	return killers
 }
 
+// Coverage counts, of the given requirements, those that a control kills and those that only a broken gateway does.
+func (s Set) Coverage(requirements []string) (byControls, byGateways int) {
+	controls := map[string]bool{}
+	for _, c := range s.Controls {
+		for _, id := range c.TurnsRed {
+			controls[id] = true
+		}
+	}
+	for _, id := range requirements {
+		switch {
+		case controls[id]:
+			byControls++
+		case len(s.KilledBy(id)) > 0:
+			byGateways++
+		}
+	}
+	return byControls, byGateways
+}
+
 // Observe returns what has to be wrapped around which part to learn in which requests a cause is at work; nothing is
 // changed. observed may be called from several goroutines at once.
 func Observe(causes []Cause, observed func(c Cause, r *http.Request)) map[Part]Middleware {

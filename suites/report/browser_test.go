@@ -159,6 +159,20 @@ func TestAThousandResultsInABrowser(t *testing.T) {
 		t.Error("the story of the requirement is not drawn")
 	}
 
+	t.Run("a story is told for each that rests on it", func(t *testing.T) {
+		b.do(t, chromedp.Evaluate(`for (const r of document.querySelectorAll("details.result")) if (r.parentElement.dataset.area === "redirects") r.open = true`, nil),
+			chromedp.Poll(`document.querySelectorAll('[data-area="redirects"] figure svg').length > 1`, nil))
+		if n := eval[int](t, b, `(() => { const ids = [...document.querySelectorAll("[id]")].map(e => e.id); return ids.length - new Set(ids).size })()`); n != 0 {
+			t.Errorf("%d ids occur twice", n)
+		}
+		if n := eval[int](t, b, `document.querySelectorAll("details.result[open] [data-story]").length`); n != 0 {
+			t.Errorf("%d stories are not told", n)
+		}
+		if !eval[bool](t, b, `document.getElementById("stories").hidden`) {
+			t.Error("the list of stories is shown although each is told in its place")
+		}
+		b.do(t, chromedp.Evaluate(`for (const r of document.querySelectorAll("details.result")) if (r.id !== "`+id+`") r.open = false`, nil))
+	})
 	t.Run("an arrow opens its exchange", func(t *testing.T) {
 		b.do(t, chromedp.Evaluate(`document.querySelector("#`+id+` g[data-hop='1']").dispatchEvent(new MouseEvent("click", {bubbles: true}))`, nil))
 		if !eval[bool](t, b, `document.querySelectorAll("#`+id+` .finding")[0].querySelectorAll(".hops > li > details")[1].open`) {

@@ -39,6 +39,8 @@ type Document struct {
 	Parts         []Part     `json:"parts"`
 	Selection     Selection  `json:"selection"`
 	Conclusion    Conclusion `json:"conclusion"`
+	// Coverage says for how much of the contract it is proven that its checks can fail; nil where that is not known.
+	Coverage *Coverage `json:"coverage,omitempty"`
 	// Results are sorted by requirement ID.
 	Results []Result `json:"results"`
 	// Notes tell a reader what to know about the run, such as "the hang rows use a 2 s auth timeout".
@@ -49,6 +51,28 @@ type Document struct {
 
 // Conclusion is the answer with its counts; see contract.Conclusion.
 type Conclusion = contract.Conclusion
+
+// Coverage counts the requirements of the contract that some deliberately broken part turns red. It is a property of the
+// program that judged, and kept so by its tests; this run has not proven it again.
+type Coverage struct {
+	Requirements int `json:"requirements"`
+	Killed       int `json:"killed"`
+	// ByControls are killed by a control, ByGateways only by a broken gateway that a test builds.
+	ByControls int `json:"byControls"`
+	ByGateways int `json:"byGateways"`
+}
+
+// Sentence says it for a reader.
+func (c Coverage) Sentence() string {
+	return fmt.Sprintf("%d of %d requirements are killed: a deliberately broken part turns each of them red; %d by controls, %d by broken gateways in the tests.",
+		c.Killed, c.Requirements, c.ByControls, c.ByGateways)
+}
+
+// Killer is a deliberately broken part that turns a requirement red.
+type Killer struct {
+	ID       string `json:"id"`
+	Sentence string `json:"sentence"`
+}
 
 // Run identifies one run.
 type Run struct {
@@ -137,6 +161,8 @@ type Result struct {
 	Known    []contract.Known  `json:"known,omitempty"`
 	Stale    []contract.Known  `json:"stale,omitempty"`
 	Findings []contract.Judged `json:"findings"`
+	// KilledBy are the broken parts that turn the requirement red in the tests of the program that judged.
+	KilledBy []Killer `json:"killedBy,omitempty"`
 	// Rerun is the command that judges this requirement again and nothing else.
 	Rerun string `json:"rerun,omitempty"`
 }

@@ -49,6 +49,7 @@ type page struct {
 	Problems []Result
 	Others   []Result
 	Areas    []areaView
+	Stories  []storyView
 	Profiles []profileView
 	Roles    []rolePart
 	Levels   []contract.Level
@@ -110,8 +111,41 @@ type resultView struct {
 type findingView struct {
 	contract.Judged
 	comparison
-	Story *sequence
-	Hops  []hop
+	// Story is the ID of the storyView behind the finding; empty when nothing was exchanged.
+	Story string
+}
+
+// storyView is what one check exchanged. It stands once on the page, however many findings rest on it.
+type storyView struct {
+	ID, Check string
+	*sequence
+	Hops []hop
+}
+
+// storyBook collects the stories of a page.
+type storyBook struct {
+	told  stories
+	ids   map[string]string
+	views []storyView
+}
+
+// add returns the ID of a finding's story, or "".
+func (b *storyBook) add(f contract.Judged, of string) string {
+	f.Check = strings.TrimSpace(of + " " + f.Check)
+	name := b.told.name(f)
+	if name == "" {
+		return ""
+	}
+	if id, seen := b.ids[name]; seen {
+		return id
+	}
+	id := fmt.Sprintf("story-%d", len(b.views)+1)
+	if b.ids == nil {
+		b.ids = map[string]string{}
+	}
+	b.ids[name] = id
+	b.views = append(b.views, storyView{ID: id, Check: f.Check, sequence: draw(id, f.Exchanges), Hops: hops(f.Exchanges)})
+	return id
 }
 
 // comparison splits expected and got into what they share at both ends and what is between.
@@ -158,6 +192,8 @@ func policy(style, script string) string {
 }
 
 func newPage(doc Document) page {
+	book := &storyBook{}
+	areas := areaViews(doc, book)
 	return page{
 		Document: doc,
 		Style:    template.CSS(htmlStyle),
@@ -169,7 +205,8 @@ func newPage(doc Document) page {
 		Bar:      bar(doc.Conclusion.Counts),
 		Problems: withStanding(doc.Results, redStandings()...),
 		Others:   withStanding(doc.Results, contract.StandingWarn, contract.StandingKnown),
-		Areas:    areaViews(doc),
+		Areas:    areas,
+		Stories:  book.views,
 		Profiles: profileViews(doc.Conclusion.ByProfile),
 		Roles:    roles(doc),
 		Levels:   contract.Levels(),
@@ -202,7 +239,7 @@ func overall(c Conclusion) contract.Standing {
 	}
 }
 
-func areaViews(doc Document) []areaView {
+func areaViews(doc Document, book *storyBook) []areaView {
 	open := opened
 	var views []areaView
 	for _, a := range byArea(doc.Results) {
@@ -212,7 +249,7 @@ func areaViews(doc Document) []areaView {
 		}
 		view.Bar = bar(view.Counts)
 		for _, r := range a.Results {
-			v := newResultView(r, doc.Evidence)
+			v := newResultView(r, doc.Evidence, book, "")
 			v.Open = red(r.Standing) && open > 0
 			if v.Open {
 				open--
@@ -241,13 +278,11 @@ func bar(c contract.Counts) []segment {
 	return segments
 }
 
-func newResultView(r Result, evidence []Evidence) resultView {
+// newResultView puts the stories of the result into the book; of names the subject where there are several.
+func newResultView(r Result, evidence []Evidence, book *storyBook, of string) resultView {
 	view := resultView{Result: r}
-	for i, f := range r.Findings {
-		view.Findings = append(view.Findings, findingView{
-			Judged: f, comparison: compare(f.Expected, f.Got), Hops: hops(f.Exchanges),
-			Story: draw(fmt.Sprintf("story-%s-%d", r.ID, i+1), f.Exchanges),
-		})
+	for _, f := range r.Findings {
+		view.Findings = append(view.Findings, findingView{Judged: f, comparison: compare(f.Expected, f.Got), Story: book.add(f, of)})
 	}
 	// What decided the verdict comes first.
 	slices.SortStableFunc(view.Findings, func(a, b findingView) int {

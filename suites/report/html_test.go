@@ -118,6 +118,33 @@ func TestHTMLShowsEveryResultWithWordAndShape(t *testing.T) {
 	}
 }
 
+func TestHTMLTellsAStoryOnceAndSaysWhatKillsARequirement(t *testing.T) {
+	doc := everyStanding()
+	doc.Results = doc.Results[:3]
+	shared := contract.Judged{Finding: contract.Finding{Requirement: "A-B", Check: "a/b", Verdict: contract.Pass, Exchanges: sampleExchanges()}}
+	for i := range doc.Results {
+		doc.Results[i].Findings = []contract.Judged{shared}
+	}
+	told, drawn := map[string]int{}, 0
+	text := renderHTML(t, doc)
+	walk(t, text, func(n *html.Node) {
+		if id := attr(n, "data-story"); id != "" {
+			told[id]++
+		}
+		if n.Data == "figure" {
+			drawn++
+		}
+	})
+	if drawn != 1 || len(told) != 1 || told["story-1"] != 3 {
+		t.Errorf("%d stories are drawn, and told %v; want one, told by three", drawn, told)
+	}
+	for _, want := range []string{"43 of 44", "40 by controls, 3 by broken gateways", "rd-loses-query"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the page does not show %q", want)
+		}
+	}
+}
+
 func TestHTMLDoesNotFollowScriptAddresses(t *testing.T) {
 	doc := everyStanding()
 	doc.Results[0].Sources = []contract.Source{{Text: "x", URL: "javascript:alert(1)"}}

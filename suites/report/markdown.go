@@ -96,6 +96,9 @@ func markdownParts(b *strings.Builder, doc Document) {
 		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", md(p.Role), md(name), md(p.Version), md(p.Origin))
 	}
 	b.WriteString("\n</details>\n\n")
+	if doc.Coverage != nil {
+		fmt.Fprintf(b, "%s\n\n", md(doc.Coverage.Sentence()))
+	}
 	fmt.Fprintf(b, "Run %s on %s, %s, took %s.\n", md(doc.Run.ID), md(doc.Platform.Name), doc.Run.Started.UTC().Format(time.RFC3339), duration(doc.Run.Took()))
 }
 

@@ -23,6 +23,7 @@ type matrixPage struct {
 	Subjects []matrixSubject
 	Profiles []matrixProfile
 	Areas    []matrixArea
+	Stories  []storyView
 	Levels   []contract.Level
 	// Changes are there when two reports are compared.
 	Changes []changeGroup
@@ -108,7 +109,9 @@ func newMatrix(documents []Document) matrixPage {
 			Standing: overall(doc.Conclusion), Bar: bar(doc.Conclusion.Counts),
 		})
 	}
-	rows := matrixRows(p.Subjects)
+	book := &storyBook{}
+	rows := matrixRows(p.Subjects, book)
+	p.Stories = book.views
 	p.Rows = len(rows)
 	for _, r := range rows {
 		if r.Differs {
@@ -143,7 +146,7 @@ func letter(i int) string {
 	return fmt.Sprint(i + 1)
 }
 
-func matrixRows(subjects []matrixSubject) []matrixRow {
+func matrixRows(subjects []matrixSubject, book *storyBook) []matrixRow {
 	index := map[string]int{}
 	var rows []matrixRow
 	for column, s := range subjects {
@@ -153,13 +156,7 @@ func matrixRows(subjects []matrixSubject) []matrixRow {
 				i = len(rows)
 				index[r.ID], rows = i, append(rows, matrixRow{Result: r, Cells: make([]matrixCell, len(subjects))})
 			}
-			view := newResultView(r, nil)
-			for f := range view.Findings {
-				if story := view.Findings[f].Story; story != nil {
-					story.ID = s.Letter + "-" + story.ID
-				}
-			}
-			rows[i].Cells[column] = matrixCell{resultView: view, Letter: s.Letter, Label: s.Label, Why: reason(r)}
+			rows[i].Cells[column] = matrixCell{resultView: newResultView(r, nil, book, s.Letter), Letter: s.Letter, Label: s.Label, Why: reason(r)}
 		}
 	}
 	for i := range rows {

@@ -20,6 +20,7 @@ import (
 	"github.com/ingress-auth/conformance/fixtures"
 	"github.com/ingress-auth/conformance/suites"
 	"github.com/ingress-auth/conformance/suites/contract"
+	"github.com/ingress-auth/conformance/suites/control"
 	"github.com/ingress-auth/conformance/suites/exchange"
 	"github.com/ingress-auth/conformance/suites/report"
 	"github.com/ingress-auth/conformance/suites/subject"
@@ -100,14 +101,20 @@ func (f *runFlags) run(cmd *cobra.Command, ids []string) error {
 	if err != nil {
 		return err
 	}
+	controls, err := control.Load(fixtures.FS(), "controls")
+	if err != nil {
+		return err
+	}
 	if f.platform == platformOutside {
+		// From outside other checks judge, which have controls of their own in the tests.
+		controls = control.Set{}
 		catalogue = catalogue.FromOutside(f.outside.target())
 	}
 	if f.dryRun {
 		return plan(cmd.OutOrStdout(), catalogue, selected, f.asJSON)
 	}
 	r := &oneRun{
-		flags: f, out: newConsole(cmd.ErrOrStderr()), started: time.Now(),
+		flags: f, out: newConsole(cmd.ErrOrStderr()), started: time.Now(), controls: controls,
 		suite: suites.Run{
 			Catalogue: catalogue, Fixtures: fixtures.FS(), Selected: selected, Redactor: exchange.NewRedactor(),
 			Revision: revision, Strict: f.strict, Workers: f.workers,
@@ -159,6 +166,7 @@ type oneRun struct {
 	suite    suites.Run
 	out      *console
 	started  time.Time
+	controls control.Set
 	dir      string
 	document report.Document
 }
@@ -170,7 +178,7 @@ func (r *oneRun) judge(ctx context.Context) report.Document {
 	if err != nil {
 		return report.SetUpFailed(r.document, contract.WithExitCode(err, exitCode(ctx, err)))
 	}
-	return report.New(r.document, outcomes, r.rerun)
+	return withKillers(report.New(r.document, outcomes, r.rerun), r.controls)
 }
 
 func (r *oneRun) outcomes(ctx context.Context) (outcomes []contract.Outcome, err error) {
@@ -249,7 +257,7 @@ func (r *oneRun) keepEvidence(ctx context.Context, s *subject.Subject) {
 
 // about is the document before anything was judged.
 func (r *oneRun) about(selection contract.Selection) report.Document {
-	return report.Document{
+	document := report.Document{
 		Run:       report.Run{ID: filepath.Base(r.dir), Started: r.started.UTC(), Command: "ingress-auth " + strings.Join(os.Args[1:], " ")},
 		Tool:      tool(),
 		Platform:  report.Platform{Name: r.flags.platform, OS: runtime.GOOS, Arch: runtime.GOARCH},
@@ -259,6 +267,10 @@ func (r *oneRun) about(selection contract.Selection) report.Document {
 			"Statuses of the auth service are provoked by a programmable stand-in; sign-in, sessions and tokens are those of the reference proxy and the mock identity provider.",
 		},
 	}
+	if len(r.controls.Controls) > 0 {
+		document.Coverage = coverage(r.suite.Catalogue.Contract, r.controls)
+	}
+	return document
 }
 
 // describe takes down what is judged.

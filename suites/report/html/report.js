@@ -7,6 +7,15 @@
   const text = $("f-text"), area = $("f-area"), level = $("f-level"), shown = $("shown"), none = $("none");
   const words = results.map((r) => r.querySelector(".what").textContent.toLowerCase() + " " + r.parentElement.dataset.area);
 
+  // A story stands once, as text, and is told wherever a finding rests on it. Each telling has IDs of its own.
+  let tellings = 0;
+  const tell = (place) => {
+    const id = place.dataset.story, story = $(id).querySelector("noscript").textContent;
+    place.innerHTML = story.replaceAll(id + "-", id + "-" + (++tellings) + "-");
+    place.removeAttribute("data-story");
+  };
+  if ($("stories")) $("stories").hidden = true;
+
   // A closed requirement keeps its body as the text of a noscript element, which costs nothing until it is opened.
   const fill = (r) => {
     const kept = r.querySelector(":scope > noscript");
@@ -14,6 +23,7 @@
       kept.insertAdjacentHTML("afterend", kept.textContent);
       kept.remove();
     }
+    r.querySelectorAll(".told[data-story]").forEach(tell);
     r.querySelectorAll(".copy").forEach((b) => { b.hidden = false; });
   };
   results.forEach((r) => {
