@@ -37,6 +37,7 @@ func (names identityHeaders) set(h http.Header, s *session, accessToken bool) {
 // having, so it is left out.
 func joinGroups(groups []string) string {
 	var b strings.Builder
+	b.Grow(sumLengths(groups))
 	for _, g := range groups {
 		if g == "" || strings.Contains(g, ",") || !isHeaderValue(g) {
 			continue
@@ -47,6 +48,15 @@ func joinGroups(groups []string) string {
 		b.WriteString(g)
 	}
 	return b.String()
+}
+
+// sumLengths is the length of groups with a comma after each.
+func sumLengths(groups []string) int {
+	n := len(groups)
+	for _, g := range groups {
+		n += len(g)
+	}
+	return n
 }
 
 // isHeaderValue says whether s is a field value (RFC 9110 §5.5).

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -131,9 +130,6 @@ func (b *bench) start(ctx context.Context, name string, logged bool) (*server, e
 	}
 	program := b.programs[name]
 	switch name {
-	case proxyName:
-		s.metrics = ""
-		args = slices.DeleteFunc(args, func(a string) bool { return strings.HasPrefix(a, "--metrics-address=") })
 	case limitName:
 		program, args = b.self, []string{"limit", addr, metrics}
 	case compareName:

@@ -206,17 +206,9 @@ func scenarioTable(r result) string {
 	var b strings.Builder
 	for _, server := range comparedServers() {
 		rate, median, high := r.over(server, throughput), r.over(server, p50), r.over(server, p99)
-		fmt.Fprintf(&b, "| %s | %.0f (%.0f–%.0f) | %.0f (%.0f–%.0f) | %.0f (%.0f–%.0f) | %.1f | %s | %s | %.0f %% | %d |\n", server,
+		fmt.Fprintf(&b, "| %s | %.0f (%.0f–%.0f) | %.0f (%.0f–%.0f) | %.0f (%.0f–%.0f) | %.1f | %.0f | %.0f | %.0f %% | %d |\n", server,
 			rate.median, rate.least, rate.most, median.median, median.least, median.most, high.median, high.least, high.most,
-			r.over(server, cpu).median, known(r.over(server, objects).median), known(r.over(server, bytesOf).median), 100*r.over(server, busy).median, r.header[server])
+			r.over(server, cpu).median, r.over(server, objects).median, r.over(server, bytesOf).median, 100*r.over(server, busy).median, r.header[server])
 	}
 	return strings.TrimRight(b.String(), "\n")
-}
-
-// known is a count, or a dash where the server did not tell.
-func known(n float64) string {
-	if n == 0 {
-		return "–"
-	}
-	return fmt.Sprintf("%.0f", n)
 }

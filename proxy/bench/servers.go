@@ -23,7 +23,7 @@ import (
 type server struct {
 	name string
 	addr string
-	// metrics is the URL at which the process tells the number of its allocations; empty where it does not.
+	// metrics is the URL at which the process tells the number of its allocations.
 	metrics string
 	cmd     *exec.Cmd
 	log     *os.File
@@ -86,9 +86,6 @@ func (s *server) stop() error {
 
 // allocations is how many objects and bytes the process has allocated since it began, as its Go runtime counts.
 func (s *server) allocations(ctx context.Context) (objects, bytes float64, err error) {
-	if s.metrics == "" {
-		return 0, 0, nil
-	}
 	var text strings.Builder
 	if status, err := get(ctx, s.metrics, &text); err != nil || status != http.StatusOK {
 		return 0, 0, fmt.Errorf("read the allocations of %s: status %d, %w", s.name, status, err)
