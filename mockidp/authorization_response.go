@@ -77,13 +77,17 @@ func (p *Provider) refuseAuthorization(w http.ResponseWriter, r *http.Request, r
 
 // respond adds state, as it came, and iss (RFC 9207), on success and on error.
 func (p *Provider) respond(w http.ResponseWriter, r *http.Request, req *authorizationRequest, answer url.Values) {
+	p.complete(req, answer)
+	p.send(w, r, req, answer)
+}
+
+func (p *Provider) complete(req *authorizationRequest, answer url.Values) {
 	if !p.dialect.NoResponseIss {
 		answer.Set("iss", p.cfg.Issuer)
 	}
 	if req.state != "" {
 		answer.Set("state", req.state)
 	}
-	p.send(w, r, req, answer)
 }
 
 // redirect answers 302, or 303 after a POST, so that no browser repeats the body elsewhere (RFC 9700 section 4.12). The

@@ -30,6 +30,17 @@ func (k *JWKS) UnmarshalYAML(node *yaml.Node) error {
 	return nil
 }
 
+// MarshalYAML writes the set with the members of RFC 7517.
+func (k JWKS) MarshalYAML() (any, error) {
+	encoded, err := json.Marshal(k.JSONWebKeySet)
+	if err != nil {
+		return nil, fmt.Errorf("writing jwks: %w", err)
+	}
+	var tree any
+	err = json.Unmarshal(encoded, &tree)
+	return tree, err
+}
+
 // check wants public keys only: what verifies a client must not be able to impersonate it.
 func (k *JWKS) check() error {
 	if k == nil || len(k.Keys) == 0 {

@@ -25,26 +25,29 @@ const maxTakeWait = time.Minute
 //go:embed control_openapi.yaml
 var controlOpenAPI []byte
 
-// ControlHandler serves the control API, which drives the provider from outside: faults, received requests, tokens, clock,
-// keys, reset. It belongs on a port of its own. With a token, every request must have it as "Authorization: Bearer <token>";
+// ControlHandler serves the control API, which drives the provider from outside: faults, received requests, logins to come, tokens,
+// clock, keys, tenants, reset. The query's tenant, a path, names the tenant that is meant. It belongs on a port of its own. With a token, every request must have it as "Authorization: Bearer <token>";
 // without one, whoever reaches the port can do everything, and a request with a foreign Host or any Origin is refused, so
 // that no web page can. GET /v1/openapi.yaml describes it. Errors are RFC 9457 problem details.
 func (p *Provider) ControlHandler(token string) http.Handler {
 	mux := http.NewServeMux()
+	for pattern, handle := range controlRoutes() {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			p.control(w, r, func(r *http.Request) (any, error) {
+				target, err := p.target(r)
+				if err != nil {
+					return nil, err
+				}
+				return handle(target, r)
+			})
+		})
+	}
 	for pattern, handle := range map[string]func(*http.Request) (any, error){
-		"GET /v1/catalogue":          func(*http.Request) (any, error) { return Faults() },
-		"GET /v1/faults":             func(*http.Request) (any, error) { return p.ActiveFaults(), nil },
-		"POST /v1/faults":            p.controlAddFault,
-		"DELETE /v1/faults":          func(*http.Request) (any, error) { p.ClearFaults(); return nil, nil },
-		"DELETE /v1/faults/{id}":     p.controlRemoveFault,
-		"GET /v1/requests":           func(r *http.Request) (any, error) { return p.Requests(filterOf(r)), nil },
-		"POST /v1/requests/take":     p.controlTake,
-		"POST /v1/tokens/id_token":   p.controlMint,
-		"GET /v1/clock":              func(*http.Request) (any, error) { return p.clockState(), nil },
-		"POST /v1/clock":             p.controlClock,
-		"POST /v1/keys/rotate":       p.controlRotate,
-		"POST /v1/reset":             func(*http.Request) (any, error) { p.Reset(); return nil, nil },
-		"GET /v1/issuers/{fault...}": p.controlIssuer,
+		"GET /v1/catalogue":  func(*http.Request) (any, error) { return Faults() },
+		"GET /v1/dialects":   func(*http.Request) (any, error) { return Dialects() },
+		"GET /v1/tenants":    p.controlTenants,
+		"POST /v1/tenants":   p.controlAddTenant,
+		"DELETE /v1/tenants": p.controlRemoveTenant,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { p.control(w, r, handle) })
 	}
@@ -53,6 +56,28 @@ func (p *Provider) ControlHandler(token string) http.Handler {
 		_, _ = w.Write(controlOpenAPI)
 	})
 	return guardControl(token, mux)
+}
+
+// controlRoutes are about one issuer: the first, or the tenant that the query names.
+func controlRoutes() map[string]func(*Provider, *http.Request) (any, error) {
+	return map[string]func(*Provider, *http.Request) (any, error){
+		"GET /v1/faults":             func(p *Provider, _ *http.Request) (any, error) { return p.ActiveFaults(), nil },
+		"POST /v1/faults":            (*Provider).controlAddFault,
+		"DELETE /v1/faults":          func(p *Provider, _ *http.Request) (any, error) { p.ClearFaults(); return nil, nil },
+		"DELETE /v1/faults/{id}":     (*Provider).controlRemoveFault,
+		"GET /v1/requests":           func(p *Provider, r *http.Request) (any, error) { return p.Requests(filterOf(r)), nil },
+		"POST /v1/requests/take":     (*Provider).controlTake,
+		"GET /v1/logins":             func(p *Provider, _ *http.Request) (any, error) { return p.QueuedLogins(), nil },
+		"POST /v1/logins":            (*Provider).controlQueueLogin,
+		"DELETE /v1/logins":          func(p *Provider, _ *http.Request) (any, error) { p.ClearLogins(); return nil, nil },
+		"POST /v1/authorize":         (*Provider).controlAuthorize,
+		"POST /v1/tokens/id_token":   (*Provider).controlMint,
+		"GET /v1/clock":              func(p *Provider, _ *http.Request) (any, error) { return p.clockState(), nil },
+		"POST /v1/clock":             (*Provider).controlClock,
+		"POST /v1/keys/rotate":       (*Provider).controlRotate,
+		"POST /v1/reset":             func(p *Provider, _ *http.Request) (any, error) { p.Reset(); return nil, nil },
+		"GET /v1/issuers/{fault...}": (*Provider).controlIssuer,
+	}
 }
 
 // NewControlToken makes a token for ControlHandler.
@@ -146,6 +171,14 @@ func (p *Provider) controlRemoveFault(r *http.Request) (any, error) {
 		return nil, fmt.Errorf("the fault %s is %w", r.PathValue("id"), errNotThere)
 	}
 	return nil, nil
+}
+
+func (p *Provider) controlQueueLogin(r *http.Request) (any, error) {
+	var next NextLogin
+	if err := readControl(r, &next); err != nil {
+		return nil, err
+	}
+	return p.QueueLogin(next)
 }
 
 func filterOf(r *http.Request) RequestFilter {
@@ -247,10 +280,12 @@ func (p *Provider) controlIssuer(r *http.Request) (any, error) {
 	return map[string]string{"issuer": issuer}, nil
 }
 
-// Reset takes back every fault, forgets what was received and the tenants of faults, and sets the clock right. Keys,
-// sessions, codes and tokens stay: they belong to who logged in, not to the test.
+// Reset takes back every fault, forgets what was received, the logins that wait and the tenants of faults, and sets the clock
+// right. Keys, sessions, codes and tokens stay: they belong to who logged in, not to the test. So do the tenants, which are reset
+// each by itself.
 func (p *Provider) Reset() {
 	p.ClearFaults()
+	p.ClearLogins()
 	p.faults.forgetTenants()
 	if p.recorder != nil {
 		p.recorder.clear()

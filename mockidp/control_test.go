@@ -4,9 +4,11 @@ package mockidp
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -27,6 +29,9 @@ func TestControl_DescriptionIsComplete(t *testing.T) {
 	var described []string
 	for path, methods := range doc.Paths {
 		for method := range methods {
+			if method == "parameters" {
+				continue
+			}
 			described = append(described, strings.ToUpper(method)+" "+path)
 		}
 	}
@@ -45,10 +50,83 @@ func TestControl_DescriptionIsComplete(t *testing.T) {
 	}
 }
 
+// What is about one issuer may be about any tenant; what is not, says so by having no such parameter.
+func TestControl_EveryOperationOfAnIssuerTakesATenant(t *testing.T) {
+	var doc struct {
+		Paths map[string]struct {
+			Parameters []map[string]string `yaml:"parameters"`
+		} `yaml:"paths"`
+	}
+	if err := yaml.Unmarshal(controlOpenAPI, &doc); err != nil {
+		t.Fatal(err)
+	}
+	ofIssuer := map[string]bool{}
+	for pattern := range controlRoutes() {
+		_, path, _ := strings.Cut(pattern, " ")
+		ofIssuer[strings.ReplaceAll(path, "...", "")] = true
+	}
+	for path, item := range doc.Paths {
+		takes := len(item.Parameters) == 1 && item.Parameters[0]["$ref"] == "#/components/parameters/tenant"
+		if takes != ofIssuer[path] {
+			t.Errorf("%s: described with a tenant %v, served with one %v", path, takes, ofIssuer[path])
+		}
+	}
+}
+
+// The schemas of the description have the members of the types that are read and written, and no others.
+func TestControl_SchemasAreThoseOfTheTypes(t *testing.T) {
+	type schema struct {
+		Properties map[string]any `yaml:"properties"`
+		AllOf      []schema       `yaml:"allOf"`
+	}
+	var doc struct {
+		Components struct {
+			Schemas map[string]schema `yaml:"schemas"`
+		} `yaml:"components"`
+	}
+	if err := yaml.Unmarshal(controlOpenAPI, &doc); err != nil {
+		t.Fatal(err)
+	}
+	types := map[string]reflect.Type{"Fault": reflect.TypeFor[Fault](), "FaultRule": reflect.TypeFor[FaultRule](), "ActiveFault": reflect.TypeFor[ActiveFault](),
+		"ReceivedRequest": reflect.TypeFor[ReceivedRequest](), "NextLogin": reflect.TypeFor[NextLogin](), "QueuedLogin": reflect.TypeFor[QueuedLogin](),
+		"HeadlessAuthorization": reflect.TypeFor[HeadlessAuthorization](), "HeadlessAnswer": reflect.TypeFor[HeadlessAnswer](), "TenantInfo": reflect.TypeFor[TenantInfo]()}
+	for name, described := range doc.Components.Schemas {
+		if name == "Deviation" {
+			continue // the mechanisms of faults.yaml, described there
+		}
+		of := types[name]
+		if of == nil {
+			t.Errorf("%s is described, and nothing here says what it is", name)
+			continue
+		}
+		delete(types, name)
+		var want, got []string
+		for i := range of.NumField() {
+			if field := of.Field(i); !field.Anonymous { // what is embedded is a schema of its own, by allOf
+				member, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+				want = append(want, member)
+			}
+		}
+		got = slices.AppendSeq(got, maps.Keys(described.Properties))
+		for _, part := range described.AllOf {
+			got = slices.AppendSeq(got, maps.Keys(part.Properties))
+		}
+		slices.Sort(want)
+		slices.Sort(got)
+		if !slices.Equal(want, got) {
+			t.Errorf("%s is described with %v, and has %v", name, got, want)
+		}
+	}
+	for name := range types {
+		t.Errorf("%s is not described", name)
+	}
+}
+
 func FuzzControl_NeverPanics(f *testing.F) {
-	for _, path := range []string{"/v1/faults", "/v1/clock", "/v1/tokens/id_token", "/v1/requests/take?wait_seconds=0"} {
+	for _, path := range []string{"/v1/faults", "/v1/clock", "/v1/tokens/id_token", "/v1/requests/take?wait_seconds=0", "/v1/logins", "/v1/authorize", "/v1/tenants"} {
 		for _, body := range []string{"", "{}", `{"fault":"C-AUD","times":-1}`, `{"offset_seconds":1e308}`, `{"user":"alice","client_id":"mockidp-client","expires_in":-1}`,
-			`{"endpoint":"token","do":{"claims":{"set":{"a":"${text:99}"},"lists":{"g":3}},"also":[{"endpoint":"jwks","keys":{"publish":"spare"}}]}}`, `{"do":null}`, `[]`} {
+			`{"endpoint":"token","do":{"claims":{"set":{"a":"${text:99}"},"lists":{"g":3}},"also":[{"endpoint":"jwks","keys":{"publish":"spare"}}]}}`, `{"do":null}`, `[]`, `{"user":"alice","claims":{"groups":[1]},"times":2}`, `{"error":"a"}`, `{"user":"alice","params":{"client_id":"mockidp-client"}}`,
+			`{"path":"/x","dialect":"entra"}`, "path: /y\nclients: [{client_id: a, jwks: {keys: []}}]"} {
 			f.Add(path, body)
 		}
 	}

@@ -98,6 +98,10 @@ func (p *Provider) fitsHints(req *authorizationRequest, current *session) bool {
 // proceed carries the decision out.
 func (p *Provider) proceed(w http.ResponseWriter, r *http.Request, req *authorizationRequest) {
 	p.noteFlow(r, req.flow)
+	if next := p.logins.take(req.client.ClientID); next != nil {
+		p.answerAsTold(w, r, req, next)
+		return
+	}
 	current := p.currentSession(r)
 	switch d := p.decide(req, current, p.now()); d.kind {
 	case decideUseSession:

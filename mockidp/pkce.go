@@ -56,9 +56,14 @@ func checkVerifier(challenge, verifier string) error {
 	case !wellFormedVerifier(verifier):
 		return failure(errInvalidGrant, "code_verifier must be 43 to 128 characters of A-Z a-z 0-9 - . _ ~")
 	}
-	hash := sha256.Sum256([]byte(verifier))
-	if subtle.ConstantTimeCompare([]byte(base64.RawURLEncoding.EncodeToString(hash[:])), []byte(challenge)) != 1 {
+	if subtle.ConstantTimeCompare([]byte(challengeOf(verifier)), []byte(challenge)) != 1 {
 		return failure(errInvalidGrant, "code_verifier does not fit the code_challenge")
 	}
 	return nil
+}
+
+// challengeOf is the S256 challenge (RFC 7636 section 4.2).
+func challengeOf(verifier string) string {
+	hash := sha256.Sum256([]byte(verifier))
+	return base64.RawURLEncoding.EncodeToString(hash[:])
 }

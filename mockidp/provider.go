@@ -32,7 +32,8 @@ type Provider struct {
 	handler   http.Handler
 	faults    *faultEngine
 	recorder  *recorder // nil unless requests are recorded
-	debugger  bool      // shows what is recorded on a page
+	logins    loginQueue
+	debugger  bool // shows what is recorded on a page
 	// certificates are those of the keys, by kid, in a dialect that publishes them.
 	certificates sync.Map
 	parent       *Provider // of a tenant that a fault's URL names

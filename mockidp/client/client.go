@@ -17,6 +17,8 @@ import (
 	"strings"
 	"time"
 
+	"go.yaml.in/yaml/v3"
+
 	"github.com/ingress-auth/conformance/mockidp"
 )
 
@@ -28,9 +30,10 @@ var ErrNone = errors.New("no such request came in time")
 
 // Client is safe for concurrent use.
 type Client struct {
-	base  string
-	token string
-	http  *http.Client
+	base   string
+	token  string
+	tenant string // the path of the tenant that is meant, or "" for the first issuer
+	http   *http.Client
 }
 
 // New makes a client of the control API at base, such as http://127.0.0.1:8081. token may be empty. A nil httpClient is
@@ -39,7 +42,64 @@ func New(base, token string, httpClient *http.Client) *Client {
 	if httpClient == nil {
 		httpClient = http.DefaultClient
 	}
-	return &Client{strings.TrimSuffix(base, "/"), token, httpClient}
+	return &Client{base: strings.TrimSuffix(base, "/"), token: token, http: httpClient}
+}
+
+// Tenant is a client for the tenant at a path. It does not add the tenant: see AddTenant.
+func (c *Client) Tenant(path string) *Client {
+	of := *c
+	of.tenant = path
+	return &of
+}
+
+// AddTenant adds an issuer: see mockidp.Provider.AddTenant.
+func (c *Client) AddTenant(ctx context.Context, tenant mockidp.Tenant) (mockidp.TenantInfo, error) {
+	var out mockidp.TenantInfo
+	encoded, err := yaml.Marshal(tenant)
+	if err != nil {
+		return out, fmt.Errorf("mockidp control: writing the tenant: %w", err)
+	}
+	return out, c.send(ctx, http.MethodPost, "/v1/tenants", "application/yaml", encoded, &out)
+}
+
+// Tenants lists the issuers below the first.
+func (c *Client) Tenants(ctx context.Context) ([]mockidp.TenantInfo, error) {
+	var out []mockidp.TenantInfo
+	return out, c.call(ctx, http.MethodGet, "/v1/tenants", nil, &out)
+}
+
+// RemoveTenant forgets a tenant and everything in it.
+func (c *Client) RemoveTenant(ctx context.Context, path string) error {
+	return c.call(ctx, http.MethodDelete, "/v1/tenants?"+url.Values{"path": {path}}.Encode(), nil, nil)
+}
+
+// Dialects lists the real providers that a tenant can be like.
+func (c *Client) Dialects(ctx context.Context) ([]mockidp.Dialect, error) {
+	var out []mockidp.Dialect
+	return out, c.call(ctx, http.MethodGet, "/v1/dialects", nil, &out)
+}
+
+// QueueLogin answers an authorization request to come: see mockidp.Provider.QueueLogin.
+func (c *Client) QueueLogin(ctx context.Context, next mockidp.NextLogin) (mockidp.QueuedLogin, error) {
+	var out mockidp.QueuedLogin
+	return out, c.call(ctx, http.MethodPost, "/v1/logins", next, &out)
+}
+
+// QueuedLogins lists the logins that wait.
+func (c *Client) QueuedLogins(ctx context.Context) ([]mockidp.QueuedLogin, error) {
+	var out []mockidp.QueuedLogin
+	return out, c.call(ctx, http.MethodGet, "/v1/logins", nil, &out)
+}
+
+// ClearLogins forgets the logins that wait.
+func (c *Client) ClearLogins(ctx context.Context) error {
+	return c.call(ctx, http.MethodDelete, "/v1/logins", nil, nil)
+}
+
+// Authorize signs a user in without a browser: see mockidp.Provider.Authorize.
+func (c *Client) Authorize(ctx context.Context, in mockidp.HeadlessAuthorization) (mockidp.HeadlessAnswer, error) {
+	var out mockidp.HeadlessAnswer
+	return out, c.call(ctx, http.MethodPost, "/v1/authorize", in, &out)
 }
 
 // AddFault selects a fault: see mockidp.Provider.AddFault.
@@ -156,22 +216,31 @@ func (c *Client) Reset(ctx context.Context) error {
 	return c.call(ctx, http.MethodPost, "/v1/reset", nil, nil)
 }
 
-// call sends in, if any, and decodes the answer into out, if any. An answer without a body leaves out as it is.
+// call sends in, if any, as JSON.
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
-	var body io.Reader
-	if in != nil {
-		encoded, err := json.Marshal(in)
-		if err != nil {
-			return fmt.Errorf("mockidp control: writing the request: %w", err)
-		}
-		body = bytes.NewReader(encoded)
+	if in == nil {
+		return c.send(ctx, method, path, "", nil, out)
 	}
-	r, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	encoded, err := json.Marshal(in)
+	if err != nil {
+		return fmt.Errorf("mockidp control: writing the request: %w", err)
+	}
+	return c.send(ctx, method, path, "application/json", encoded, out)
+}
+
+// send decodes the answer into out, if any. An answer without a body leaves out as it is.
+func (c *Client) send(ctx context.Context, method, path, contentType string, body []byte, out any) error {
+	r, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("mockidp control: %w", err)
 	}
-	if in != nil {
-		r.Header.Set("Content-Type", "application/json")
+	if c.tenant != "" {
+		values := r.URL.Query()
+		values.Set("tenant", c.tenant)
+		r.URL.RawQuery = values.Encode()
+	}
+	if contentType != "" {
+		r.Header.Set("Content-Type", contentType)
 	}
 	if c.token != "" {
 		r.Header.Set("Authorization", "Bearer "+c.token)

@@ -7,9 +7,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"go.yaml.in/yaml/v3"
 
 	"github.com/ingress-auth/conformance/mockidp"
 	"github.com/ingress-auth/conformance/mockidp/client"
@@ -141,6 +144,113 @@ func TestClient_MovesTheClockMintsAndRotates(t *testing.T) {
 		t.Error("the clock moved by 200 years")
 	}
 	if _, err := c.MintIDToken(ctx, client.Mint{User: "nobody", ClientID: mockidp.DefaultClientID}); err == nil || !strings.Contains(err.Error(), "nobody") {
+		t.Errorf("%v", err)
+	}
+}
+
+// The client has a method for every operation that is described, and calls nothing else.
+func TestClient_AgreesWithTheDescription(t *testing.T) {
+	called := map[string]bool{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path := r.URL.Path
+		for _, prefix := range []string{"/v1/faults/", "/v1/issuers/"} {
+			if rest, ok := strings.CutPrefix(path, prefix); ok && rest != "" {
+				path = prefix + map[string]string{"/v1/faults/": "{id}", "/v1/issuers/": "{fault}"}[prefix]
+			}
+		}
+		called[r.Method+" "+path] = true
+	}))
+	t.Cleanup(server.Close)
+	c := reflect.ValueOf(client.New(server.URL, "", nil))
+	for i := range c.NumMethod() {
+		method := c.Type().Method(i)
+		if method.Name == "Tenant" {
+			continue // asks for nothing
+		}
+		in := []reflect.Value{reflect.ValueOf(t.Context())}
+		for j := 1; j < c.Method(i).Type().NumIn(); j++ {
+			of := c.Method(i).Type().In(j)
+			value := reflect.New(of).Elem()
+			if of.Kind() == reflect.String {
+				value.SetString("X")
+			}
+			in = append(in, value)
+		}
+		c.Method(i).Call(in)
+	}
+	_, _, control := start(t, "")
+	response, err := http.Get(control.URL + "/v1/openapi.yaml") //nolint:noctx
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var doc struct{ Paths map[string]map[string]any }
+	if err := yaml.NewDecoder(response.Body).Decode(&doc); err != nil {
+		t.Fatal(err)
+	}
+	for path, item := range doc.Paths {
+		for method := range item {
+			operation := strings.ToUpper(method) + " " + path
+			if method == "parameters" || path == "/v1/openapi.yaml" {
+				continue
+			}
+			if !called[operation] {
+				t.Errorf("%s is described, and no method calls it", operation)
+			}
+			delete(called, operation)
+		}
+	}
+	for operation := range called {
+		t.Errorf("a method calls %s, which is not described", operation)
+	}
+}
+
+func TestClient_DrivesLoginsAndTenants(t *testing.T) {
+	idp, c, _ := start(t, "")
+	ctx := t.Context()
+	made, err := c.AddTenant(ctx, mockidp.Tenant{Path: "/realms/a", Dialect: "keycloak", AutoLogin: "carol", Users: []mockidp.User{{Username: "carol", Groups: []string{"g"}, Claims: map[string]any{"level": 3}}},
+		Clients: []mockidp.Client{{ClientID: "rp", ClientSecret: "s", RedirectURIs: []string{"http://127.0.0.1/cb"}}}})
+	if err != nil || made.Issuer != idp.URL+"/realms/a" {
+		t.Fatalf("%+v, %v", made, err)
+	}
+	if list, err := c.Tenants(ctx); err != nil || len(list) != 1 || list[0] != made {
+		t.Errorf("%+v, %v", list, err)
+	}
+	tenant := c.Tenant("/realms/a")
+	if _, err := tenant.QueueLogin(ctx, mockidp.NextLogin{ClientID: "rp", Error: "access_denied", Times: 2}); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := tenant.QueuedLogins(ctx); err != nil || len(list) != 1 || list[0].Left != 2 {
+		t.Errorf("%+v, %v", list, err)
+	}
+	if list, err := c.QueuedLogins(ctx); err != nil || len(list) != 0 {
+		t.Errorf("the first issuer has %+v, %v", list, err)
+	}
+	answer, err := tenant.Authorize(ctx, mockidp.HeadlessAuthorization{User: "carol", Params: map[string]string{"client_id": "rp", "state": "x"}})
+	if err != nil || answer.Params["code"] == "" || answer.Params["state"] != "x" || answer.Params["iss"] != made.Issuer {
+		t.Errorf("%+v, %v", answer, err)
+	}
+	if state, err := tenant.AdvanceClock(ctx, time.Hour); err != nil || state.OffsetSeconds != 3600 || idp.ClockOffset() != 0 {
+		t.Errorf("%+v, %v; the first issuer's clock is off by %s", state, err, idp.ClockOffset())
+	}
+	if err := tenant.Reset(ctx); err != nil {
+		t.Error(err)
+	}
+	if list, err := tenant.QueuedLogins(ctx); err != nil || len(list) != 0 {
+		t.Errorf("after the reset: %+v, %v", list, err)
+	}
+	if list, err := c.Dialects(ctx); err != nil || len(list) < 8 {
+		t.Errorf("%d dialects, %v", len(list), err)
+	}
+	if err := c.RemoveTenant(ctx, "/realms/a"); err != nil {
+		t.Error(err)
+	}
+	for what, err := range map[string]error{"a tenant that is gone": tenant.Reset(ctx), "removing it twice": c.RemoveTenant(ctx, "/realms/a")} {
+		if err == nil || !strings.Contains(err.Error(), "not there") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, err := c.AddTenant(ctx, mockidp.Tenant{Path: "/token"}); err == nil || !strings.Contains(err.Error(), "hide") {
 		t.Errorf("%v", err)
 	}
 }

@@ -4,8 +4,10 @@
 package mockidptest
 
 import (
+	"crypto/rand"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/ingress-auth/conformance/mockidp"
@@ -18,6 +20,27 @@ type Server struct {
 	URL string
 	// Client trusts the server's certificate. It follows redirects and keeps no cookies.
 	Client *http.Client
+}
+
+// NewTenant adds an issuer to the server, for one test, and removes it when the test ends. It shares nothing with the others but
+// what the tenant leaves empty of the server's configuration: keys, clock, sessions, tokens, faults, logins to come and records are
+// its own, so that tests that have one each run in parallel. An empty Path becomes one that no other tenant has. In the result,
+// URL is the issuer's, without a trailing slash.
+func (s *Server) NewTenant(t testing.TB, tenant mockidp.Tenant) *Server {
+	t.Helper()
+	if tenant.Path == "" {
+		dialect, err := mockidp.FindDialect(tenant.Dialect)
+		if err != nil {
+			t.Fatalf("adding a tenant: %v", err)
+		}
+		tenant.Path = "/t/" + strings.ToLower(rand.Text()) + dialect.IssuerSuffix
+	}
+	provider, err := s.AddTenant(tenant)
+	if err != nil {
+		t.Fatalf("adding a tenant: %v", err)
+	}
+	t.Cleanup(func() { s.RemoveTenant(tenant.Path) })
+	return &Server{Provider: provider, URL: strings.TrimSuffix(provider.Issuer(), "/"), Client: s.Client}
 }
 
 // Start serves a provider over http until the test ends. An empty cfg.Issuer becomes the server's URL, with
