@@ -11,7 +11,7 @@ ARGS ?=
 # What make agreement judges, one after the other.
 AUTH_SERVICES := proxy oauth2-proxy-7.8.1 oauth2-proxy-7.6.0
 
-.PHONY: agreement test-redis bench bench-idp interop soak-idp help test race e2e up down doctor images local lint bin
+.PHONY: agreement vuln differences test-redis bench bench-idp interop soak-idp help test race e2e up down doctor images local lint bin
 
 bin:
 	@$(GO) build -o $(CLI) ./suites/cmd/ingress-auth
@@ -55,6 +55,14 @@ bench-idp: ## mockidp beside three other mock providers; writes docs/mockidp-per
 
 soak-idp: ## 100,000 logins in mockidp in a row: memory flat, no goroutine left
 	$(GO) test ./mockidp -run TestSoak -v -timeout 30m -soak 100000
+
+differences: ## the flags of the real oauth2-proxy, and the tables of docs/differences.md; compiles it the first time
+	cd fixtures/images/oauth2-proxy-7.8.1 && $(GO) build -o ../../../bin/oauth2-proxy-7.8.1 github.com/oauth2-proxy/oauth2-proxy/v7
+	bin/oauth2-proxy-7.8.1 --help 2>&1 | sed -nE 's/^ +(-[a-z], )?--([a-z0-9-]+).*/\2/p' | LC_ALL=C sort -u > proxy/testdata/oauth2-proxy-7.8.1-flags.txt
+	UPDATE_DIFFERENCES=1 $(GO) test ./proxy -run 'Differences|FlagOfOAuth2Proxy|Advice'
+
+vuln: ## govulncheck over all packages; needs vuln.go.dev, or VULNDB=file:///a/copy
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@v1.8.0 $(if $(VULNDB),-db $(VULNDB)) ./...
 
 doctor: bin ## what this machine has and lacks
 	@$(CLI) doctor

@@ -5,6 +5,7 @@ package proxy
 import (
 	"context"
 	"encoding/pem"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -197,4 +198,53 @@ func TestProviderCAFile(t *testing.T) {
 			t.Errorf("%s is accepted", bad)
 		}
 	}
+}
+
+// transportFunc is an http.RoundTripper.
+type transportFunc func(*http.Request) (*http.Response, error)
+
+// RoundTrip implements http.RoundTripper.
+func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// A provider that takes a code and never answers costs the one login, and nobody else anything.
+func TestASlowProviderIs504AndHoldsNobodyElse(t *testing.T) {
+	c := newClock()
+	op := newTestOP(t, c)
+	slow := make(chan struct{})
+	client := &http.Client{Timeout: 100 * time.Millisecond, Transport: transportFunc(func(r *http.Request) (*http.Response, error) {
+		select {
+		case <-slow:
+			if r.URL.Path == "/token" {
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			}
+		default:
+		}
+		return http.DefaultTransport.RoundTrip(r)
+	})}
+	p, err := New(t.Context(), testConfig(op.issuer), Options{Clock: c.Now, HTTPClient: client, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	server := httptest.NewTLSServer(p)
+	t.Cleanup(server.Close)
+	f := &fixture{t: t, op: op, clock: c, proxy: p, url: server.URL}
+	f.browser = f.newBrowser(server.Client().Transport)
+	wantStatus(t, f.login("/"), http.StatusFound)
+	close(slow)
+	wantStatus(t, f.another().login("/"), http.StatusGatewayTimeout)
+	wantStatus(t, f.get("/oauth2/auth"), http.StatusAccepted)
+	wantStatus(t, f.get("/ready"), http.StatusOK)
+}
+
+// Readiness is about this replica: a provider that goes away later takes no replica out of service, where those who are
+// signed in would be shut out with the others.
+func TestAProviderThatGoesAwayLaterEndsNoSessionAndNoReadiness(t *testing.T) {
+	f := newFixture(t, nil)
+	f.login("/")
+	f.op.set(func() { f.op.down = true })
+	wantStatus(t, f.get("/oauth2/auth"), http.StatusAccepted)
+	wantStatus(t, f.get("/ready"), http.StatusOK)
+	wantStatus(t, f.get("/oauth2/sign_in"), http.StatusOK)
 }

@@ -22,6 +22,11 @@ func (p *Proxy) startLogin(w http.ResponseWriter, r *http.Request, redirect stri
 		p.providerUnavailable(w, r, redirect)
 		return
 	}
+	callback := p.callbackURL(r)
+	if callback == "" {
+		p.fail(w, r, problem{status: http.StatusBadRequest, message: "The request does not name the host it is for."})
+		return
+	}
 	login, cookies, err := p.states.begin(r, redirect)
 	if err != nil {
 		p.fail(w, r, problem{status: http.StatusInternalServerError, message: "The login could not be begun.", cause: err})
@@ -35,18 +40,22 @@ func (p *Proxy) startLogin(w http.ResponseWriter, r *http.Request, redirect stri
 		options = append(options, oauth2.SetAuthURLParam("prompt", p.cfg.Prompt))
 	}
 	setCookies(w, cookies...)
-	redirectTo(w, idp.oauth2Config(p.callbackURL(r)).AuthCodeURL(login.State, options...))
+	redirectTo(w, idp.oauth2Config(callback).AuthCodeURL(login.State, options...))
 }
 
-// callbackURL is the redirect_uri: the configured one, or this host's callback.
+// callbackURL is the redirect_uri: the configured one, or this host's callback; "" where neither is known.
 func (p *Proxy) callbackURL(r *http.Request) string {
 	if p.cfg.RedirectURL != "" {
 		return p.cfg.RedirectURL
 	}
-	return p.origin(r) + p.cfg.ProxyPrefix + "/callback"
+	origin := p.origin(r)
+	if origin == "" {
+		return ""
+	}
+	return origin + p.cfg.ProxyPrefix + "/callback"
 }
 
-// origin is scheme://host as the browser sees this proxy. Secure cookies work over https only, so with them the scheme is
+// origin is scheme://host as the browser sees this proxy; "" when the request names no plain host. Secure cookies work over https only, so with them the scheme is
 // https whatever the last hop used.
 func (p *Proxy) origin(r *http.Request) string {
 	host, scheme := r.Host, "http"
@@ -60,6 +69,9 @@ func (p *Proxy) origin(r *http.Request) string {
 		if firstValue(r.Header.Get("X-Forwarded-Proto")) == "https" {
 			scheme = "https"
 		}
+	}
+	if !authorityPattern.MatchString(host) {
+		return ""
 	}
 	return (&url.URL{Scheme: scheme, Host: host}).String()
 }
