@@ -185,3 +185,14 @@ func TestARefreshIsRefusedByAnyErrorCodeOfTheTokenEndpoint(t *testing.T) {
 		}
 	}
 }
+
+func TestCompactForm(t *testing.T) {
+	for s, want := range map[string]bool{
+		"a.b.c": true, "aA0-_.x.y": true, "": false, "a": false, "a.b": false, "a.b.c.d": false, ".b.c": false, "a..c": false, "a.b.": false,
+		" a.b.c": false, "a.b.c\n": false, "a.b=.c": false, "a.b+.c": false, "é.b.c": false,
+	} {
+		if isCompact(s) != want {
+			t.Errorf("%q: %t", s, !want)
+		}
+	}
+}
