@@ -65,17 +65,35 @@ func (m cookieMaker) split(name, value string, maxAge time.Duration) ([]*http.Co
 
 func chunkName(name string, i int) string { return name + "_" + strconv.Itoa(i) }
 
+// unchunked is the name without the suffix of a part.
+func unchunked(name string) string {
+	bare := strings.TrimRight(name, "0123456789")
+	if len(bare) < len(name) && strings.HasSuffix(bare, "_") {
+		return bare[:len(bare)-1]
+	}
+	return name
+}
+
+// nextCookie cuts the first cookie from a Cookie header (RFC 6265 §4.2.1). What is no cookie has an empty name.
+func nextCookie(header string) (name, value, rest string) {
+	pair, rest, _ := strings.Cut(header, ";")
+	name, value, ok := strings.Cut(strings.TrimLeft(pair, " \t"), "=")
+	if !ok {
+		return "", "", rest
+	}
+	return name, strings.TrimRight(value, " \t"), rest
+}
+
 // cookieValues returns the values of r's cookies called name + suffix, at most limit. net/http would copy every cookie of the
 // request, again for each name.
 func cookieValues(r *http.Request, name, suffix string, limit int) []string {
 	var values []string
 	for _, line := range r.Header["Cookie"] {
-		for rest := line; rest != "" && len(values) < limit; {
-			var pair string
-			pair, rest, _ = strings.Cut(rest, ";")
-			n, value, ok := strings.Cut(strings.TrimLeft(pair, " \t"), "=")
-			if ok && len(n) == len(name)+len(suffix) && strings.HasPrefix(n, name) && strings.HasSuffix(n, suffix) {
-				values = append(values, strings.TrimRight(value, " \t"))
+		for line != "" && len(values) < limit {
+			var n, value string
+			n, value, line = nextCookie(line)
+			if len(n) == len(name)+len(suffix) && strings.HasPrefix(n, name) && strings.HasSuffix(n, suffix) {
+				values = append(values, value)
 			}
 		}
 	}

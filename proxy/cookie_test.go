@@ -3,6 +3,7 @@
 package proxy
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -106,6 +107,33 @@ func TestOfSeveralSessionsTheOneRenewedLastCounts(t *testing.T) {
 	}
 	if _, err := store.load(requestWith(newParts[0], oldParts[1])); err == nil {
 		t.Error("parts of two sessions make one")
+	}
+}
+
+func TestUnchunkedNames(t *testing.T) {
+	for name, want := range map[string]string{"n_0": "n", "n_12": "n", "n": "n", "n1": "n1", "n_": "n_", "n_x1": "n_x1", "n_csrf_3": "n_csrf", "_7": "", "": ""} {
+		if got := unchunked(name); got != want {
+			t.Errorf("%q: got %q", name, got)
+		}
+	}
+}
+
+// A header full of cookies must not make a login cost many times what it costs without.
+func TestTidyingStateCookiesIsBounded(t *testing.T) {
+	f := newFixture(t, nil)
+	var header strings.Builder
+	for i := range 2000 {
+		fmt.Fprintf(&header, "%s_%08d_csrf_0=x; a=b; ", f.proxy.states.cookieName, i)
+	}
+	r := requestWith()
+	r.Header["Cookie"] = []string{header.String()}
+	own, names := f.proxy.states.ownCookies(r)
+	if len(names) != maxPruned || len(own.Header.Get("Cookie")) > maxPruned*64 {
+		t.Errorf("%d names in %d bytes are looked at", len(names), len(own.Header.Get("Cookie")))
+	}
+	_, cookies, err := f.proxy.states.begin(r, "/")
+	if err != nil || len(cookies) != 1+maxPruned {
+		t.Errorf("%d cookies are set: %v", len(cookies), err)
 	}
 }
 

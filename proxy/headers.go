@@ -102,7 +102,7 @@ func (p *Proxy) stripOwnCookies(h http.Header) {
 	for _, line := range lines {
 		for part := range strings.SplitSeq(line, ";") {
 			name, _, _ := strings.Cut(strings.TrimSpace(part), "=")
-			base := chunkSuffixPattern.ReplaceAllString(name, "")
+			base := unchunked(name)
 			if base != p.cfg.CookieName && !p.states.owns(base) {
 				kept = append(kept, strings.TrimSpace(part))
 			}

@@ -22,7 +22,9 @@ const (
 	// bound they grow until the ingress refuses the Cookie header.
 	maxPendingLogins = 5
 	maxPendingBytes  = 3 << 10
-	stateIDLength    = 8
+	// maxPruned bounds how many state cookies one request is tidied of. A client can send thousands.
+	maxPruned     = 32
+	stateIDLength = 8
 )
 
 // loginState is what the proxy remembers of one login, in a cookie of its own, so that logins in several tabs do not
@@ -129,15 +131,16 @@ func (st *stateStore) prune(r *http.Request) []*http.Cookie {
 		expires int64
 		bytes   int
 	}
+	r, names := st.ownCookies(r)
 	var all []pending
-	for _, name := range st.presentedNames(r) {
+	for _, name := range names {
 		entry := pending{name: name}
 		if login := st.load(r, name); login != nil {
 			entry.expires = login.Expires
 		}
 		for _, n := range presented(r, name) {
-			for _, c := range r.CookiesNamed(n) {
-				entry.bytes += len(c.Name) + len(c.Value)
+			for _, value := range cookieValues(r, n, "", maxPruned) {
+				entry.bytes += len(n) + len(value)
 			}
 		}
 		all = append(all, entry)
@@ -155,16 +158,25 @@ func (st *stateStore) prune(r *http.Request) []*http.Cookie {
 	return gone
 }
 
-// presentedNames lists the state cookies r carries, without the suffix of split ones.
-func (st *stateStore) presentedNames(r *http.Request) []string {
-	var names []string
-	for _, c := range r.Cookies() {
-		name := chunkSuffixPattern.ReplaceAllString(c.Name, "")
-		if st.owns(name) && !slices.Contains(names, name) && len(names) < 64 {
-			names = append(names, name)
+// ownCookies returns a request that carries nothing but the first state cookies of r, so that looking through it again and again
+// costs little whatever else r carries; and their names, each once, without the suffix of split ones.
+func (st *stateStore) ownCookies(r *http.Request) (*http.Request, []string) {
+	var kept, names []string
+	for _, line := range r.Header["Cookie"] {
+		for line != "" && len(kept) < maxPruned {
+			var name, value string
+			name, value, line = nextCookie(line)
+			base := unchunked(name)
+			if !st.owns(base) {
+				continue
+			}
+			kept = append(kept, name+"="+value)
+			if !slices.Contains(names, base) {
+				names = append(names, base)
+			}
 		}
 	}
-	return names
+	return &http.Request{Header: http.Header{"Cookie": {strings.Join(kept, "; ")}}}, names
 }
 
 // owns says whether name is that of a state cookie of this proxy.
