@@ -73,3 +73,7 @@ images: bin ## get every image
 lint: ## gofmt and go vet
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(GO) vet ./...
+
+.PHONY: faults
+faults: ## the fault catalogue against our proxy and the real oauth2-proxy, which is compiled the first time; UPDATE=1 writes the table, REPEAT=3 judges thrice
+	FAULTS_OAUTH2_PROXY=1 UPDATE_FAULT_RESULTS=$(UPDATE) FAULTS_REPEAT=$(REPEAT) $(GO) test ./suites -run FaultCatalogue -count=1 -timeout 30m -v

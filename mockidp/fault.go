@@ -59,12 +59,46 @@ const (
 	EndpointToken         = "token"
 	EndpointUserinfo      = "userinfo"
 	EndpointEndSession    = "end_session"
-	AnyEndpoint           = "any"
+	// EndpointLogoutToken stands for what the provider sends to the back-channel logout endpoint of a client.
+	EndpointLogoutToken = "logout_token"
+	// EndpointConnection stands for what comes before HTTP: see Provider.ServeTLS.
+	EndpointConnection = "connection"
+	AnyEndpoint        = "any"
 )
+
+// What a correct relying party never does (Fault.Never).
+const (
+	NeverRedeem   = "redeem"   // ask the token endpoint
+	NeverFetch    = "fetch"    // ask the foreign host for anything
+	NeverDisclose = "disclose" // send a code, token or secret to the foreign host
+)
+
+// neverSentence says it in words, or "" for an unknown one.
+func neverSentence(what string) string {
+	return map[string]string{
+		NeverRedeem:   "The code is not sent to the token endpoint.",
+		NeverFetch:    "Nothing is asked of the foreign host.",
+		NeverDisclose: "No code, token or secret goes to the foreign host.",
+	}[what]
+}
+
+// What the judge stages itself, being the browser and the operator (Fault.Judge).
+const (
+	JudgeReplay       = "replay"        // the browser visits the callback again, without its session cookie
+	JudgeFixation     = "fixation"      // another browser visits the callback of a login it did not begin
+	JudgeForeignState = "foreign-state" // the same, while a login of its own is under way
+	JudgeSecret       = "secret"        // the client secret has characters that must be encoded
+	JudgeRefreshTwice = "refresh-twice" // two refreshes, one after the other
+)
+
+func judgeStagings() []string {
+	return []string{JudgeReplay, JudgeFixation, JudgeForeignState, JudgeSecret, JudgeRefreshTwice}
+}
 
 // FaultEndpoints lists the endpoints a fault can be staged at.
 func FaultEndpoints() []string {
-	return []string{EndpointDiscovery, EndpointJWKS, EndpointAuthorization, EndpointToken, EndpointUserinfo, EndpointEndSession}
+	return []string{EndpointDiscovery, EndpointJWKS, EndpointAuthorization, EndpointToken, EndpointUserinfo, EndpointEndSession,
+		EndpointLogoutToken, EndpointConnection}
 }
 
 // Fault is one row of the catalogue.
@@ -82,6 +116,14 @@ type Fault struct {
 	Spec string `json:"spec"`
 	// Excluded says why the fault cannot be staged; then there is no deviation.
 	Excluded string `json:"excluded,omitempty"`
+	// Judge says what the judge of a relying party (package rptest) does in place of the provider, for an excluded fault.
+	Judge string `json:"judge,omitempty"`
+	// Never lists what a correct relying party does not do, beside the outcome.
+	Never []string `json:"never,omitempty"`
+	// Warm asks for a login before the fault is staged, so that the relying party has fetched what it fetches once.
+	Warm bool `json:"warm,omitempty"`
+	// Together is how many requests come at the same time when the session is refreshed; 0 is one.
+	Together int `json:"together,omitempty"`
 	// Times is how often it happens when it is selected without a number; 0 is once.
 	Times     int        `json:"times,omitempty"`
 	Deviation *Deviation `json:"do,omitempty"`
@@ -89,6 +131,14 @@ type Fault struct {
 
 // Staged says whether the provider can stage the fault.
 func (f Fault) Staged() bool { return f.Excluded == "" }
+
+// Every says that it happens to each n-th request only; 1 is to each.
+func (f Fault) Every() int {
+	if f.Deviation == nil {
+		return 1
+	}
+	return max(f.Deviation.Every, 1)
+}
 
 // endpoint is where the fault goes if no other is named.
 func (f Fault) endpoint() string {
@@ -147,8 +197,15 @@ func lastWord(id string) string { return id[strings.LastIndex(id, "-")+1:] }
 type Deviation struct {
 	// Grant restricts it to token requests with this grant_type.
 	Grant string `json:"grant,omitempty"`
+	// Method and Path restrict it to requests with this method, and with a path that ends so.
+	Method string `json:"method,omitempty"`
+	Path   string `json:"path,omitempty"`
 	// Every applies it to each n-th matching request only.
 	Every int `json:"every,omitempty"`
+	// Connection is what is wrong before HTTP: see Connections.
+	Connection string `json:"connection,omitempty"`
+	// Drop takes parameters out of the request before the endpoint sees it, as an attacker on the way does.
+	Drop []string `json:"drop,omitempty"`
 	// Claims edits the claims of the ID token, which is signed again. JOSE edits its header, signature and form.
 	Claims *JSONEdit `json:"claims,omitempty"`
 	JOSE   *JOSEEdit `json:"jose,omitempty"`
@@ -160,8 +217,27 @@ type Deviation struct {
 	Redirect *RedirectEdit `json:"redirect,omitempty"`
 	// HTTP edits the answer as HTTP.
 	HTTP *HTTPEdit `json:"http,omitempty"`
+	// Repeat sends a logout token that many times; 0 is once.
+	Repeat int `json:"repeat,omitempty"`
 	// Also lists deviations of other endpoints. They last from the selection of the fault until it is taken back.
 	Also []EndpointDeviation `json:"also,omitempty"`
+}
+
+// maxRepeat bounds what a rule from outside can make the provider send.
+const maxRepeat = 1000
+
+// fits reports a deviation that can never happen at the endpoint.
+func (d *Deviation) fits(endpoint string) error {
+	answers := d.Keys != nil || d.JSON != nil || d.Redirect != nil || d.HTTP != nil || len(d.Drop) > 0
+	switch {
+	case (endpoint == EndpointConnection) != (d.Connection != ""):
+		return fmt.Errorf("connection: it goes with the endpoint %s and nothing else does", EndpointConnection)
+	case endpoint == EndpointLogoutToken && answers:
+		return fmt.Errorf("a logout token can be changed by claims, jose and repeat only")
+	case endpoint != EndpointLogoutToken && d.Repeat > 0:
+		return fmt.Errorf("repeat: only a %s is sent again", EndpointLogoutToken)
+	}
+	return nil
 }
 
 // EndpointDeviation is a deviation of another endpoint.
@@ -173,8 +249,13 @@ type EndpointDeviation struct {
 // validate reports what cannot be executed.
 func (d *Deviation) validate() error {
 	switch {
-	case d == nil || (d.Claims == nil && d.JOSE == nil && d.Keys == nil && d.JSON == nil && d.Redirect == nil && d.HTTP == nil):
-		return fmt.Errorf("the deviation is empty: give claims, jose, keys, json, redirect or http")
+	case d == nil || (d.Connection == "" && len(d.Drop) == 0 && d.Claims == nil && d.JOSE == nil && d.Keys == nil && d.JSON == nil &&
+		d.Redirect == nil && d.HTTP == nil && d.Repeat == 0):
+		return fmt.Errorf("the deviation is empty: give connection, drop, claims, jose, keys, json, redirect, http or repeat")
+	case d.Connection != "" && !slices.Contains(Connections(), d.Connection):
+		return fmt.Errorf("connection: %q must be one of %s", d.Connection, strings.Join(Connections(), ", "))
+	case d.Repeat < 0 || d.Repeat > maxRepeat:
+		return fmt.Errorf("repeat: %d must be between 0 and %d", d.Repeat, maxRepeat)
 	case d.Every < 0:
 		return fmt.Errorf("every: %d must not be negative", d.Every)
 	}

@@ -3,6 +3,8 @@
 package mockidp
 
 import (
+	"encoding/json"
+	"errors"
 	"os"
 	"slices"
 	"strings"
@@ -23,6 +25,14 @@ func TestFaults_EveryRowIsWhole(t *testing.T) {
 		if f.Outcome.Sentence() == "" || !strings.HasSuffix(f.Effect, ".") || (f.Note != "" && !strings.HasSuffix(f.Note, ".")) {
 			t.Errorf("%s: outcome %q, effect %q, note %q", f.ID, f.Outcome, f.Effect, f.Note)
 		}
+		for _, never := range f.Never {
+			if neverSentence(never) == "" {
+				t.Errorf("%s: never: %q is not known", f.ID, never)
+			}
+		}
+		if f.Judge != "" && (f.Staged() || f.Spec == "" || !slices.Contains(judgeStagings(), f.Judge)) {
+			t.Errorf("%s: judge %q, with a deviation or without a specification", f.ID, f.Judge)
+		}
 		if f.Endpoint != AnyEndpoint && !slices.Contains(FaultEndpoints(), f.Endpoint) {
 			t.Errorf("%s: there is no endpoint %q", f.ID, f.Endpoint)
 		}
@@ -33,15 +43,18 @@ func TestFaults_EveryRowIsWhole(t *testing.T) {
 			continue
 		}
 		staged++
-		if err := f.Deviation.validate(); err != nil {
+		if err := errors.Join(f.Deviation.validate(), f.Deviation.fits(f.endpoint())); err != nil {
 			t.Errorf("%s: %v", f.ID, err)
+		}
+		if text := string(must(json.Marshal(f.Deviation))); strings.Contains(text, `"true":`) || strings.Contains(text, `"false":`) {
+			t.Errorf("%s: a bare y or n is a boolean in YAML, so the row does not say what it means: %s", f.ID, text)
 		}
 		if f.Spec == "" {
 			t.Errorf("%s names no specification", f.ID)
 		}
 	}
-	if staged < 200 {
-		t.Errorf("%d faults can be staged, want 200 or more", staged)
+	if staged < 370 {
+		t.Errorf("%d faults can be staged, want 370 or more", staged)
 	}
 	t.Logf("%d rows, %d staged, %d excluded", len(faults), staged, len(faults)-staged)
 }

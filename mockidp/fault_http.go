@@ -29,6 +29,8 @@ type HTTPEdit struct {
 	Prefix string  `json:"prefix,omitempty"`
 	Suffix string  `json:"suffix,omitempty"`
 	Cut    bool    `json:"cut,omitempty"`
+	// Replace puts one text of the body in the place of another.
+	Replace map[string]string `json:"replace,omitempty"`
 	// Redirect answers with a Location.
 	Redirect string `json:"redirect,omitempty"`
 	// DelaySeconds passes before the first byte, DripSeconds after each byte of the body.
@@ -152,6 +154,9 @@ func (e *HTTPEdit) apply(s *stage, a *bufferedAnswer) {
 	}
 	if e.Body != nil {
 		a.body = []byte(s.expand(*e.Body))
+	}
+	for old, fresh := range e.Replace {
+		a.body = bytes.ReplaceAll(a.body, []byte(old), []byte(s.expand(fresh)))
 	}
 	if e.Cut {
 		a.body = a.body[:len(a.body)/2]

@@ -46,12 +46,13 @@ func (e *JSONEdit) validate() error {
 
 // stage is what a deviation can know about the request it is staged for.
 type stage struct {
-	provider *Provider
-	issuer   string
-	other    string
-	self     string
-	clientID string
-	now      time.Time
+	provider    *Provider
+	issuer      string
+	other       string
+	self        string
+	redirectURI string // of an authorization request
+	clientID    string
+	now         time.Time
 }
 
 // foreignBase is a host that nobody has (RFC 6761 section 6.4), so that nothing sent there arrives anywhere.
@@ -59,8 +60,9 @@ const foreignBase = "https://attacker.invalid"
 
 // expand replaces the placeholders.
 func (s *stage) expand(text string) string {
-	text = strings.NewReplacer("${issuer}", s.issuer, "${other}", s.other, "${foreign}", foreignBase, "${self}", s.self,
+	text = strings.NewReplacer("${issuer}", s.issuer, "${other}", s.other, "${foreign}", s.provider.faults.foreign, "${self}", s.self,
 		"${client_id}", s.clientID).Replace(text)
+	text = s.expandLoot(text)
 	before, rest, found := strings.Cut(text, "${text:")
 	number, after, closed := strings.Cut(rest, "}")
 	n, err := strconv.Atoi(number)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -51,12 +52,16 @@ type faultEngine struct {
 	rules   []*activeRule
 	lastID  int
 	spares  *spareKeys
+	foreign string // the base URL of ${foreign}
 	tenants map[string]*Provider
+	labels  map[string]*faultEngine // by fault: see byLabel
 	wait    func(context.Context, time.Duration) error
+	// connected says that ServeTLS serves.
+	connected atomic.Bool
 }
 
 func newFaultEngine() *faultEngine {
-	return &faultEngine{spares: newSpareKeys(), tenants: map[string]*Provider{}, wait: waitFor}
+	return &faultEngine{spares: newSpareKeys(), foreign: foreignBase, tenants: map[string]*Provider{}, labels: map[string]*faultEngine{}, wait: waitFor}
 }
 
 // waitFor returns when the time is over, or with an error when ctx is.
@@ -74,6 +79,12 @@ func waitFor(ctx context.Context, d time.Duration) error {
 // WithFaultWait sets how faults let time pass, for tests that do not want to wait. It returns an error when ctx is over.
 func WithFaultWait(wait func(context.Context, time.Duration) error) Option {
 	return func(p *Provider) { p.faults.wait = wait }
+}
+
+// WithForeignHost sets the base URL of the foreign host that faults lead to, so that a test sees who asks there. Default: a
+// host that nobody has, https://attacker.invalid.
+func WithForeignHost(base string) Option {
+	return func(p *Provider) { p.faults.foreign = base }
 }
 
 // AddFault queues a rule. Of several that match a request, the one that was added first happens. It fails if the fault is
@@ -121,7 +132,9 @@ func (r *FaultRule) resolve() error {
 	switch {
 	case !slices.Contains(FaultEndpoints(), r.Endpoint):
 		return fmt.Errorf("endpoint: %q must be one of %s", r.Endpoint, strings.Join(FaultEndpoints(), ", "))
-	case r.ClientID != "" && (r.Endpoint == EndpointDiscovery || r.Endpoint == EndpointJWKS):
+	case r.Deviation.fits(r.Endpoint) != nil:
+		return r.Deviation.fits(r.Endpoint)
+	case r.ClientID != "" && (r.Endpoint == EndpointDiscovery || r.Endpoint == EndpointJWKS || r.Endpoint == EndpointConnection):
 		return fmt.Errorf("%s has no client: leave client_id out", r.Endpoint)
 	case r.Times < FaultForever:
 		return fmt.Errorf("times: %d must be -1 (for ever), 0 (the default) or more", r.Times)
@@ -177,15 +190,22 @@ func (f *faultEngine) idle() bool {
 	return len(f.rules) == 0
 }
 
+// asked is what a request is matched by.
+type asked struct{ endpoint, client, grant, method, path string }
+
+func (d *Deviation) matches(a asked) bool {
+	return (d.Grant == "" || d.Grant == a.grant) && (d.Method == "" || d.Method == a.method) && strings.HasSuffix(a.path, d.Path)
+}
+
 // choose takes the first rule that matches and counts it, or returns nil.
-func (f *faultEngine) choose(endpoint, clientID, grantType string) (*activeRule, *Deviation) {
+func (f *faultEngine) choose(a asked) (*activeRule, *Deviation) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, r := range f.rules {
-		d := r.Deviation.at(r.Endpoint, endpoint)
-		main := endpoint == r.Endpoint
-		if d == nil || (main && r.Left == 0) || (d.Grant != "" && d.Grant != grantType) ||
-			(r.ClientID != "" && clientID != "" && r.ClientID != clientID) || (main && r.ClientID != "" && clientID == "") {
+		d := r.Deviation.at(r.Endpoint, a.endpoint)
+		main := a.endpoint == r.Endpoint
+		if d == nil || (main && r.Left == 0) || !d.matches(a) ||
+			(r.ClientID != "" && a.client != "" && r.ClientID != a.client) || (main && r.ClientID != "" && a.client == "") {
 			continue
 		}
 		r.seen++

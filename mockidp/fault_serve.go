@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"strings"
 )
 
 // withFaults lets the selected fault, if any, change what an endpoint answers.
@@ -24,13 +25,14 @@ func (p *Provider) withFaults(e endpoint) http.HandlerFunc {
 		}
 		form := peekForm(r)
 		client := p.clientOf(name, r, form)
-		rule, d := p.faults.choose(name, client, form.Get("grant_type"))
+		rule, d := p.faults.choose(asked{name, client, form.Get("grant_type"), r.Method, r.URL.Path})
 		if rule == nil {
 			e.handle(w, r)
 			return
 		}
 		s := p.newStage(r, client)
 		answer := &bufferedAnswer{header: w.Header().Clone(), status: http.StatusOK}
+		dropParams(r, d.Drop)
 		if !d.HTTP.replaces() {
 			e.handle(answer, r)
 		}
@@ -53,11 +55,35 @@ func (p *Provider) withFaults(e endpoint) http.HandlerFunc {
 }
 
 func (p *Provider) newStage(r *http.Request, client string) *stage {
-	other := p.faultIssuer(noFault)
+	return &stage{provider: p, issuer: p.cfg.Issuer, other: p.otherIssuer(), redirectURI: redirectURIOf(r), self: selfURL(r), clientID: client, now: p.now()}
+}
+
+// otherIssuer is another, honest issuer in the same process.
+func (p *Provider) otherIssuer() string {
 	if p.parent != nil {
-		other = p.parent.cfg.Issuer
+		return p.parent.cfg.Issuer
 	}
-	return &stage{provider: p, issuer: p.cfg.Issuer, other: other, self: selfURL(r), clientID: client, now: p.now()}
+	return p.faultIssuer(noFault)
+}
+
+// redirectURIOf is what an authorization request asks for.
+func redirectURIOf(r *http.Request) string { return peekForm(r).Get("redirect_uri") }
+
+// dropParams takes parameters out of the query or the form body.
+func dropParams(r *http.Request, names []string) {
+	if len(names) == 0 {
+		return
+	}
+	values := peekForm(r)
+	for _, name := range names {
+		values.Del(name)
+	}
+	if r.Method != http.MethodPost {
+		r.URL.RawQuery = values.Encode()
+		return
+	}
+	r.Body = io.NopCloser(strings.NewReader(values.Encode()))
+	r.ContentLength = int64(len(values.Encode()))
 }
 
 func selfURL(r *http.Request) string {
@@ -70,7 +96,7 @@ func selfURL(r *http.Request) string {
 
 // apply reports whether there was something to change.
 func (d *Deviation) apply(s *stage, a *bufferedAnswer) (bool, error) {
-	applied := false
+	applied := len(d.Drop) > 0
 	if d.Claims != nil || d.JOSE != nil {
 		done, err := d.applyToken(s, a)
 		if err != nil {

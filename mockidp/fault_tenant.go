@@ -3,6 +3,7 @@
 package mockidp
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 )
@@ -22,6 +23,9 @@ func (p *Provider) FaultIssuer(fault string) (string, error) {
 		rule := FaultRule{Fault: fault}
 		if err := rule.resolve(); err != nil {
 			return "", err
+		}
+		if rule.Endpoint == EndpointConnection {
+			return p.connectionIssuer(rule.Fault)
 		}
 	}
 	return p.faultIssuer(fault), nil
@@ -58,6 +62,10 @@ func (p *Provider) faultTenant(fault string) (*Provider, error) {
 		if err := rule.resolve(); err != nil {
 			return nil, err
 		}
+		// One spelling, one issuer: they are compared character by character, and each costs memory.
+		if id, _, _ := strings.Cut(fault, "@"); id != rule.Fault {
+			return nil, fmt.Errorf("there is no fault %q; it is written %s", id, rule.Fault)
+		}
 		if strings.HasPrefix(rule.Fault, "H-FLAP") {
 			rule.Times = 0
 		}
@@ -69,10 +77,17 @@ func (p *Provider) faultTenant(fault string) (*Provider, error) {
 	}
 	cfg := p.cfg
 	cfg.Issuer = p.faultIssuer(fault)
+	if rule.Endpoint == EndpointConnection {
+		issuer, err := p.connectionIssuer(rule.Fault)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Issuer = issuer
+	}
 	tenant, err := New(cfg, func(t *Provider) {
 		t.parent, t.clock, t.random, t.log = p, p.clock, p.random, p.log
 		t.recorder = p.recorder
-		t.faults.wait, t.faults.spares = p.faults.wait, p.faults.spares
+		t.faults.wait, t.faults.spares, t.faults.foreign = p.faults.wait, p.faults.spares, p.faults.foreign
 	})
 	if err != nil {
 		return nil, err
@@ -90,4 +105,5 @@ func (f *faultEngine) forgetTenants() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	clear(f.tenants)
+	clear(f.labels)
 }

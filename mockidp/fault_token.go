@@ -62,6 +62,7 @@ func Signings() []string {
 func tokenForms() map[string]func(h, p, s string) string {
 	return map[string]func(h, p, s string) string{
 		"":           func(h, p, s string) string { return h + "." + p + "." + s },
+		formJWE:      func(h, p, s string) string { return h + "." + p + "." + s },
 		"padded":     func(h, p, s string) string { return pad(h) + "." + pad(p) + "." + pad(s) },
 		"spaces":     func(h, p, s string) string { return h + " . " + p + " . " + s },
 		"one-part":   func(_, p, _ string) string { return p },
@@ -74,6 +75,25 @@ func tokenForms() map[string]func(h, p, s string) string {
 			return string(text)
 		},
 	}
+}
+
+// formJWE encrypts the token for a key that the relying party does not have.
+const formJWE = "jwe"
+
+func (s *stage) encrypt(token string) (string, error) {
+	key, err := s.provider.faults.spares.private(signSpare)
+	if err != nil {
+		return "", err
+	}
+	encrypter, err := jose.NewEncrypter(jose.A256GCM, jose.Recipient{Algorithm: jose.RSA_OAEP, Key: &key.PublicKey}, (&jose.EncrypterOptions{}).WithContentType("JWT"))
+	if err != nil {
+		return "", err
+	}
+	encrypted, err := encrypter.Encrypt([]byte(token))
+	if err != nil {
+		return "", err
+	}
+	return encrypted.CompactSerialize()
 }
 
 func pad(s string) string { return s + strings.Repeat("=", (4-len(s)%4)%4) + "=" }
@@ -130,7 +150,11 @@ func (d *Deviation) editToken(s *stage, token string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return tokenForms()[edit.Form](encode(header), encode(payload), encode(signature)), nil
+	compact := tokenForms()[edit.Form](encode(header), encode(payload), encode(signature))
+	if edit.Form == formJWE {
+		return s.encrypt(compact)
+	}
+	return compact, nil
 }
 
 // signedHeader is the header edit, with alg and kid of the signing unless the data sets them.

@@ -65,10 +65,19 @@ func (p *Provider) tellBackchannels(ctx context.Context, ended *endedSession) {
 }
 
 func (p *Provider) postLogoutToken(ctx context.Context, client *Client, ended *endedSession) (status int, err error) {
-	token, err := p.logoutToken(client, ended)
+	tokens, err := p.logoutTokens(ctx, client, ended)
 	if err != nil {
 		return 0, err
 	}
+	for _, token := range tokens {
+		if status, err = p.postToken(ctx, client, token); err != nil {
+			return 0, err
+		}
+	}
+	return status, nil
+}
+
+func (p *Provider) postToken(ctx context.Context, client *Client, token string) (status int, err error) {
 	body := strings.NewReader(url.Values{"logout_token": {token}}.Encode())
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, client.BackchannelLogoutURI, body)
 	if err != nil {

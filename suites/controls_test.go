@@ -134,6 +134,14 @@ func requireWritten(t *testing.T, m *matrix) {
 	}
 }
 
+// line is the i-th one, if there is one.
+func line(lines []string, i int) string {
+	if i < len(lines) {
+		return lines[i]
+	}
+	return "(nothing)"
+}
+
 // controlMark introduces the control in the User-Agent, which reaches every part.
 const controlMark = " control "
 

@@ -4,14 +4,15 @@ package rptest
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
-
-	"github.com/ingress-auth/conformance/mockidp"
 )
 
 // Observation is what was seen of one login.
@@ -25,8 +26,39 @@ type Observation struct {
 	AuthStatus     int
 	Dropped        bool // the relying party closed the connection without an answer
 	TimedOut       bool
-	// Calls counts the requests that the provider received, by endpoint.
-	Calls map[string]int
+	// Calls are the endpoints that the provider was asked at, in the order of the first time.
+	Calls []string
+	// Foreign says that the attacker's host was asked something, Disclosed that it learned a code, token or secret.
+	Foreign, Disclosed bool
+}
+
+func (o Observation) called(endpoint string) bool { return slices.Contains(o.Calls, endpoint) }
+
+// String is the same for the same behaviour: it holds no address, time or token.
+func (o Observation) String() string {
+	if o.Refused {
+		return "does not start"
+	}
+	var parts []string
+	switch {
+	case o.CallbackStatus > 0:
+		parts = append(parts, "callback "+strconv.Itoa(o.CallbackStatus))
+	default:
+		parts = append(parts, "no callback")
+	}
+	if o.AuthStatus > 0 {
+		parts = append(parts, "access "+strconv.Itoa(o.AuthStatus))
+	}
+	if o.HasSession {
+		parts = append(parts, "session cookie")
+	}
+	if len(o.Calls) > 0 {
+		parts = append(parts, "asked "+strings.Join(o.Calls, " "))
+	}
+	if o.Foreign {
+		parts = append(parts, "asked the foreign host")
+	}
+	return strings.Join(parts, ", ")
 }
 
 // maxHops bounds a chain of redirects; maxPage a page that is read, in bytes.
@@ -38,13 +70,17 @@ const (
 type browser struct {
 	*scene
 	client *http.Client
+	// callback is the last URL at the relying party's callback that the browser was sent to.
+	callback           string
+	stopBeforeCallback bool
 }
 
 func (s *scene) newBrowser() *browser {
 	jar, _ := cookiejar.New(nil) // fails for no options at all
-	return &browser{s, &http.Client{
-		Jar:           jar,
-		Transport:     &http.Transport{DisableKeepAlives: true},
+	return &browser{scene: s, client: &http.Client{
+		Jar: jar,
+		// The person clicks the warning away: whom the browser trusts is not in question here.
+		Transport:     &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
@@ -62,6 +98,12 @@ func (b *browser) login(ctx context.Context) Observation {
 	for range maxHops {
 		at, parseErr := url.Parse(next)
 		ours := parseErr == nil && strings.HasPrefix(next, b.rp.URL+"/")
+		if ours && at.Path == b.CallbackPath {
+			b.callback = next
+			if b.stopBeforeCallback {
+				break
+			}
+		}
 		status, location, err := b.visit(ctx, next, ours)
 		if ours && at.Path == b.CallbackPath {
 			o.CallbackStatus = status
@@ -75,7 +117,7 @@ func (b *browser) login(ctx context.Context) Observation {
 		if location == "" || (ours && at.Path == b.CallbackPath) {
 			break
 		}
-		if !strings.HasPrefix(location, b.rp.URL+"/") && !strings.HasPrefix(location, b.idp.Issuer()+"/") {
+		if !strings.HasPrefix(location, b.rp.URL+"/") && !strings.HasPrefix(location, b.setting.Issuer+"/") {
 			break
 		}
 		next = location
@@ -107,14 +149,28 @@ func (b *browser) look(ctx context.Context, o *Observation) {
 	origin, _ := url.Parse(b.rp.URL)
 	o.HasSession = false
 	for _, cookie := range b.client.Jar.Cookies(origin) {
-		if (cookie.Name == b.SessionCookie || cookie.Name == b.SessionCookie+"_0" || cookie.Name == b.SessionCookie+"_1") && cookie.Value != "" {
-			o.HasSession = true
+		o.HasSession = o.HasSession || (b.isSession(cookie.Name) && cookie.Value != "")
+	}
+	b.received(o)
+}
+
+// received notes what came to the provider and to the attacker's host.
+func (b *browser) received(o *Observation) {
+	o.Calls = b.arrivals.endpoints()
+	asked, learned := b.attacker.seen()
+	o.Foreign, o.Disclosed = asked > 0, learned
+}
+
+// forgetSession deletes the session cookie.
+func (b *browser) forgetSession() {
+	origin, _ := url.Parse(b.rp.URL)
+	var gone []*http.Cookie
+	for _, cookie := range b.client.Jar.Cookies(origin) {
+		if b.isSession(cookie.Name) {
+			gone = append(gone, &http.Cookie{Name: cookie.Name, Path: "/", MaxAge: -1})
 		}
 	}
-	o.Calls = map[string]int{}
-	for _, r := range b.idp.Requests(mockidp.RequestFilter{}) {
-		o.Calls[r.Endpoint]++
-	}
+	b.client.Jar.SetCookies(origin, gone)
 }
 
 func (b *browser) get(ctx context.Context, rawURL string) (status int, location string, err error) {

@@ -17,8 +17,8 @@ import (
 func relyingParty(handle http.HandlerFunc) rptest.Driver {
 	return rptest.Driver{
 		LoginPath: "/login", CallbackPath: "/callback", AuthPath: "/auth", SessionCookie: "session", Limit: 2e9,
-		Start: func(ctx context.Context, issuer string) (*rptest.RelyingParty, error) {
-			request, err := http.NewRequestWithContext(ctx, http.MethodGet, issuer+"/.well-known/openid-configuration", nil)
+		Start: func(ctx context.Context, s rptest.Setting) (*rptest.RelyingParty, error) {
+			request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Issuer+"/.well-known/openid-configuration", nil)
 			if err != nil {
 				return nil, err
 			}
@@ -50,7 +50,7 @@ func fault(t *testing.T, id string) mockidp.Fault {
 // A relying party that lets everyone in turns each fault red that it must refuse, and only those.
 func TestRun_TurnsRedForWhoeverLetsEveryoneIn(t *testing.T) {
 	results, err := rptest.Run(t.Context(), relyingParty(letIn), []mockidp.Fault{
-		fault(t, "D-ISS-MISMATCH"), fault(t, "D-NO-USERINFO"), fault(t, "C-AUD"), fault(t, "H-DNS")}, 4)
+		fault(t, "D-ISS-MISMATCH"), fault(t, "D-NO-USERINFO"), fault(t, "C-AUD"), fault(t, "X-CLICKJACK")}, rptest.Options{Parallel: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,13 +66,13 @@ func TestRun_TurnsRedForAPanic(t *testing.T) {
 	good := 0
 	d := relyingParty(nil)
 	start := relyingParty(letIn).Start
-	d.Start = func(ctx context.Context, issuer string) (*rptest.RelyingParty, error) {
+	d.Start = func(ctx context.Context, s rptest.Setting) (*rptest.RelyingParty, error) {
 		if good++; good == 1 {
-			return start(ctx, issuer)
+			return start(ctx, s)
 		}
-		return relyingParty(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }).Start(ctx, issuer)
+		return relyingParty(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }).Start(ctx, s)
 	}
-	results, err := rptest.Run(t.Context(), d, []mockidp.Fault{fault(t, "D-ISS-MISMATCH")}, 1)
+	results, err := rptest.Run(t.Context(), d, []mockidp.Fault{fault(t, "D-ISS-MISMATCH")}, rptest.Options{})
 	if err != nil || results[0].Verdict != rptest.Fail || !strings.Contains(results[0].Reason, "dropped") {
 		t.Errorf("%+v, %v", results, err)
 	}
@@ -81,7 +81,7 @@ func TestRun_TurnsRedForAPanic(t *testing.T) {
 // One that never works proves nothing: it would seem to refuse all that it should.
 func TestRun_NeedsALoginThatWorks(t *testing.T) {
 	d := relyingParty(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
-	if _, err := rptest.Run(t.Context(), d, []mockidp.Fault{fault(t, "D-ISS-MISMATCH")}, 1); err == nil || !strings.Contains(err.Error(), "without any fault") {
+	if _, err := rptest.Run(t.Context(), d, []mockidp.Fault{fault(t, "D-ISS-MISMATCH")}, rptest.Options{}); err == nil || !strings.Contains(err.Error(), "without any fault") {
 		t.Errorf("%v", err)
 	}
 }

@@ -9,7 +9,7 @@ import (
 )
 
 func TestRun_ListsAndExplainsFaults(t *testing.T) {
-	for args, want := range map[string]string{"faults": "C-AUD ", "faults C-AUD": "Core 3.1.3.7", "faults h-dns": "Not staged", "faults --markdown": "# Faults of mockidp",
+	for args, want := range map[string]string{"faults": "C-AUD ", "faults C-AUD": "Core 3.1.3.7", "faults x-clickjack": "Not staged", "faults h-tls-expired": "https://h-tls-expired.", "faults a-state-wrong": "not sent to the token endpoint", "faults t-basic-enc": "rptest", "faults --markdown": "# Faults of mockidp",
 		"dialects": "keycloak ", "dialects okta": "00u", "dialects --markdown": "## Dex", "schema": "json-schema.org"} {
 		var out strings.Builder
 		if code := run(t.Context(), strings.Fields(args), env(nil), &out, io.Discard); code != exitOK || !strings.Contains(out.String(), want) {

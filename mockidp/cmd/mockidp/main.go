@@ -102,8 +102,14 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		complain(stderr, err)
 		return exitRuntime
 	}
+	authority, err := s.authority()
+	if err != nil {
+		_ = listener.Close()
+		complain(stderr, err)
+		return exitRuntime
+	}
 	announce := func() { banner(log, provider, listener.Addr(), cfg) }
-	if err := serve(ctx, provider, listener, s, log, announce); err != nil {
+	if err := serve(ctx, provider, listener, authority, s, log, announce); err != nil {
 		complain(stderr, err)
 		return exitRuntime
 	}
@@ -144,13 +150,27 @@ func banner(log *slog.Logger, p *mockidp.Provider, addr net.Addr, cfg mockidp.Co
 	}
 }
 
+// authority makes that of --tls, or returns nil.
+func (s settings) authority() (*mockidp.Authority, error) {
+	if !s.tls {
+		return nil, nil
+	}
+	authority, err := mockidp.NewAuthority()
+	if err != nil || s.tlsCAFile == "" {
+		return authority, err
+	}
+	if err := os.WriteFile(s.tlsCAFile, authority.RootPEM(), 0o644); err != nil {
+		return nil, fmt.Errorf("the certificate of the authority cannot be written: %w; give another --tls-ca-file", err)
+	}
+	return authority, nil
+}
+
 // shutdownTimeout is what requests under way get after SIGTERM.
 const shutdownTimeout = 5 * time.Second
 
-// serve serves until ctx is over. It calls announce when requests are answered already.
-func serve(ctx context.Context, handler http.Handler, listener net.Listener, s settings, log *slog.Logger, announce func()) error {
+func serve(ctx context.Context, provider *mockidp.Provider, listener net.Listener, authority *mockidp.Authority, s settings, log *slog.Logger, announce func()) error {
 	server := &http.Server{
-		Handler:           handler,
+		Handler:           provider,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      30 * time.Second,
@@ -159,6 +179,10 @@ func serve(ctx context.Context, handler http.Handler, listener net.Listener, s s
 	}
 	ended := make(chan error, 1)
 	go func() {
+		if authority != nil {
+			ended <- provider.ServeTLS(server, listener, authority)
+			return
+		}
 		if s.tlsCert != "" {
 			ended <- server.ServeTLS(listener, s.tlsCert, s.tlsKey)
 			return

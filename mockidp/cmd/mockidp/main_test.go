@@ -67,6 +67,9 @@ func TestRun_MistakesAreOneSentenceAndAnExitCode(t *testing.T) {
 		"bad back channel":        {[]string{"--backchannel-urls", "http://a.svc,b"}, nil, exitUsage, "backchannel_urls[1]"},
 		"bad log format":          {[]string{"--log-format", "xml"}, nil, exitUsage, "xml"},
 		"certificate without key": {[]string{"--tls-cert", "x"}, nil, exitUsage, "--tls-key"},
+		"two sources of TLS":      {[]string{"--tls", "--tls-cert", "x"}, nil, exitUsage, "--tls-key"},
+		"an authority's file":     {[]string{"--tls-ca-file", "x"}, nil, exitUsage, "--tls"},
+		"a file in no folder":     {[]string{"--listen", "127.0.0.1:0", "--log-level", "error", "--tls", "--tls-ca-file", "/nonexistent/x"}, nil, exitRuntime, "--tls-ca-file"},
 		"absent certificate":      {[]string{"--tls-cert", "/nonexistent", "--tls-key", "/nonexistent"}, nil, exitUsage, "/nonexistent"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -179,6 +182,37 @@ func TestRun_ServesHTTPS(t *testing.T) {
 		t.Fatal(err)
 	}
 	response.Body.Close()
+}
+
+// With --tls it needs no certificates of anybody, and the host of the issuer selects what is wrong with a connection.
+func TestRun_ServesHTTPSByItsOwnAuthority(t *testing.T) {
+	caFile := filepath.Join(t.TempDir(), "ca.pem")
+	banner, stop := started(t, []string{"--listen", "127.0.0.1:0", "--log-format", "json", "--tls", "--tls-ca-file", caFile, "--issuer", "https://idp.example"}, env(nil))
+	defer stop()
+	address := banner["listen"].(string)
+	get := func(url string) error {
+		roots := x509.NewCertPool()
+		if pem, err := os.ReadFile(caFile); err == nil {
+			roots.AppendCertsFromPEM(pem)
+		}
+		client := &http.Client{Transport: &http.Transport{
+			TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true,
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return (&net.Dialer{}).DialContext(ctx, "tcp", address)
+			},
+		}}
+		response, err := client.Get(url) //nolint:noctx
+		if err == nil {
+			response.Body.Close()
+		}
+		return err
+	}
+	if err := get("https://idp.example/healthz"); err != nil {
+		t.Error(err)
+	}
+	if err := get("https://h-tls-expired.idp.example/healthz"); err == nil || !strings.Contains(err.Error(), "expired") {
+		t.Errorf("%v", err)
+	}
 }
 
 func certificate(t *testing.T) (certFile, keyFile string, roots *x509.CertPool) {

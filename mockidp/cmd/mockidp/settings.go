@@ -24,6 +24,8 @@ type settings struct {
 	autoLogin   string
 	tlsCert     string
 	tlsKey      string
+	tls         bool
+	tlsCAFile   string
 	logFormat   string
 	logLevel    slog.Level
 	allowRemote bool
@@ -57,6 +59,8 @@ func parseSettings(args []string, getenv func(string) string, help io.Writer) (s
 	flags.BoolVar(&s.debugger, "debugger", false, "serve /debugger, a page with the last flows, without secrets")
 	flags.StringVar(&s.tlsCert, "tls-cert", "", "PEM `file` with the certificate chain; serves https")
 	flags.StringVar(&s.tlsKey, "tls-key", "", "PEM `file` with the key of --tls-cert")
+	flags.BoolVar(&s.tls, "tls", false, "serve https with certificates of an authority of its own, and stage what is wrong with connections")
+	flags.StringVar(&s.tlsCAFile, "tls-ca-file", "", "`file` to write the certificate of the --tls authority to, for relying parties to trust")
 	flags.StringVar(&s.controlListen, "control-listen", "", "`address` for the control API; without it there is none")
 	flags.StringVar(&s.controlToken, "control-token", "", "`token` that requests to the control API must show; needed where other machines reach it")
 	flags.BoolVar(&s.allowRemote, "allow-remote", false, "let --listen be an address that other machines reach, as in a container")
@@ -99,6 +103,12 @@ func (s settings) check() error {
 		if _, err := tls.LoadX509KeyPair(s.tlsCert, s.tlsKey); err != nil {
 			return fmt.Errorf("--tls-cert and --tls-key cannot be used: %w", err)
 		}
+	}
+	if s.tls && s.tlsCert != "" {
+		return errors.New("--tls makes certificates itself, so leave --tls-cert and --tls-key out")
+	}
+	if s.tlsCAFile != "" && !s.tls {
+		return errors.New("--tls-ca-file is for the authority of --tls, which is not given")
 	}
 	if s.logFormat != "text" && s.logFormat != "json" {
 		return fmt.Errorf("--log-format %q must be text or json", s.logFormat)
@@ -165,7 +175,7 @@ func (s settings) defaultIssuer(addr net.Addr) string {
 		host = "localhost"
 	}
 	scheme := "http"
-	if s.tlsCert != "" {
+	if s.tls || s.tlsCert != "" {
 		scheme = "https"
 	}
 	return scheme + "://" + net.JoinHostPort(host, port)
