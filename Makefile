@@ -49,6 +49,10 @@ bench: ## the proxy's auth endpoint beside the real oauth2-proxy and a bare hand
 	@$(GO) build -o bin/bench ./proxy/bench
 	@bin/bench -out docs/proxy-performance.md
 
+interop: ## clients that others wrote log in through mockidp, and refuse broken logins; writes docs/interop.md; installs what it needs on Debian as root
+	@$(GO) build -o bin/interop ./mockidp/interop
+	@bin/interop -out docs/interop.md
+
 bench-idp: ## mockidp beside three other mock providers; writes docs/mockidp-performance.md; ten minutes, on a quiet machine
 	@$(GO) build -o bin/bench-idp ./mockidp/bench
 	@bin/bench-idp -out docs/mockidp-performance.md
