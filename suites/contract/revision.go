@@ -17,8 +17,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Revision is a list of requirements that subjects are scored by. A published one is frozen: what joins the contract later
-// is run and shown, and does not count in it. One that is not published yet is a draft and scores the whole contract.
+// Revision is a list of requirements that subjects are scored by, each at its level. A published one is frozen: what joins
+// the contract later is run and shown, and does not count in it; a level that is changed later stays in it what it was. One
+// that is not published yet is a draft and scores the whole contract.
 type Revision struct {
 	// Name is the month it is of, such as 2026-11.
 	Name      string   `yaml:"revision"`
@@ -55,15 +56,55 @@ func freeze(r Requirement) Frozen {
 
 // Scores says whether a requirement counts in the revision.
 func (r Revision) Scores(id string) bool {
-	if !r.Published {
-		return true
-	}
-	_, found := slices.BinarySearchFunc(r.Frozen, id, func(f Frozen, id string) int { return cmp.Compare(f.ID, id) })
-	return found
+	_, found := r.frozen(id)
+	return found || !r.Published
 }
 
-// Verify reports every requirement of the revision that the contract has changed: removed, excluded, of another level, reworded. A
-// draft may be changed.
+// Of returns the contract as the revision has it: what is in it has the level that it had then.
+func (r Revision) Of(c *Contract) *Contract {
+	if !r.Published {
+		return c
+	}
+	then := &Contract{requirements: c.All(), index: c.index}
+	for i := range then.requirements {
+		then.requirements[i].Level = r.Level(then.requirements[i])
+	}
+	return then
+}
+
+// Level is the level that a requirement has in the revision: the frozen one, or its own if it is not in it.
+func (r Revision) Level(of Requirement) Level {
+	if f, found := r.frozen(of.ID); found && r.Published {
+		return f.Level
+	}
+	return of.Level
+}
+
+func (r Revision) frozen(id string) (Frozen, bool) {
+	i, found := slices.BinarySearchFunc(r.Frozen, id, func(f Frozen, id string) int { return cmp.Compare(f.ID, id) })
+	if !found {
+		return Frozen{}, false
+	}
+	return r.Frozen[i], true
+}
+
+// VerifyLevels reports every requirement of the revision that has another level in the contract. It is for the newest
+// revision: a changed level needs a new one.
+func (r Revision) VerifyLevels(c *Contract) error {
+	if !r.Published {
+		return nil
+	}
+	var faults []error
+	for _, now := range c.Judged() {
+		if then, found := r.frozen(now.ID); found && then.Level != now.Level {
+			faults = append(faults, fmt.Errorf("%s is %s now; revision %s, the newest, has it as %s: publish another", now.ID, now.Level, r.Name, then.Level))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// Verify reports every requirement of the revision that the contract has changed: removed, excluded, reworded. Levels may
+// change, since a revision carries its own (see Of). A draft may be changed.
 func (r Revision) Verify(c *Contract) error {
 	if !r.Published {
 		return nil
@@ -78,8 +119,6 @@ func (r Revision) Verify(c *Contract) error {
 		switch now := freeze(c.requirements[i]); {
 		case c.requirements[i].Excluded != "":
 			faults = append(faults, fmt.Errorf("%s is excluded now; revision %s scores it", frozen.ID, r.Name))
-		case now.Level != frozen.Level:
-			faults = append(faults, fmt.Errorf("%s is %s now; revision %s has it as %s", frozen.ID, now.Level, r.Name, frozen.Level))
 		case now.Sentence != frozen.Sentence:
 			faults = append(faults, fmt.Errorf("%s was reworded since revision %s; put the sentence back, and give a changed demand an ID of its own", frozen.ID, r.Name))
 		}

@@ -41,6 +41,9 @@ func TestRevisionsHoldTheContractFast(t *testing.T) {
 			t.Errorf("the contract breaks what it promised:\n%v", err)
 		}
 	}
+	if err := revisions[len(revisions)-1].VerifyLevels(c); err != nil {
+		t.Error(err)
+	}
 	drafts := slices.DeleteFunc(slices.Clone(revisions), func(r Revision) bool { return r.Published })
 	if len(drafts) > 1 || (len(drafts) == 1 && drafts[0].Name != revisions[len(revisions)-1].Name) {
 		t.Errorf("%d revisions are not published; only the newest may be", len(drafts))
@@ -96,7 +99,7 @@ func TestAPublishedRevisionNoticesEveryChange(t *testing.T) {
 		"one was removed":      {func(r []Requirement) []Requirement { return r[1:] }, "was removed"},
 		"one was excluded":     {func(r []Requirement) []Requirement { r[0].Excluded = "a reason"; return r }, "is excluded now"},
 		"one was renamed":      {func(r []Requirement) []Requirement { r[0].ID = "ZZZ-RENAMED"; return r }, "was removed"},
-		"the level changed":    {func(r []Requirement) []Requirement { r[0].Level = May; return r }, "is MAY now"},
+		"the level changed":    {func(r []Requirement) []Requirement { r[0].Level = May; return r }, ""},
 		"the sentence changed": {func(r []Requirement) []Requirement { r[0].Sentence += " Or not."; return r }, "was reworded"},
 	} {
 		t.Run(rule, func(t *testing.T) {
@@ -114,6 +117,41 @@ func TestAPublishedRevisionNoticesEveryChange(t *testing.T) {
 				t.Errorf("a draft is held fast: %v", err)
 			}
 		})
+	}
+}
+
+func TestARevisionCarriesItsLevels(t *testing.T) {
+	before := sample(t)
+	published, err := NewRevision("2026-11", before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	published.Published = true
+	changed := before.All()
+	changed[0].Level = May
+	after, err := New(append(changed, like(changed[0], "ZZZ-NEW")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := published.VerifyLevels(after); err == nil || !strings.Contains(err.Error(), changed[0].ID+" is MAY now") {
+		t.Errorf("the newest revision does not notice: %v", err)
+	}
+	then := published.Of(after)
+	for id, want := range map[string]Level{changed[0].ID: before.All()[0].Level, "ZZZ-NEW": May} {
+		if r, err := then.Lookup(id); err != nil || r.Level != want {
+			t.Errorf("in the revision %s is %s (%v), want %s", id, r.Level, err, want)
+		}
+		if r, _ := after.Lookup(id); r.Level != May {
+			t.Errorf("the contract itself has %s as %s now", id, r.Level)
+		}
+	}
+	selected, err := then.Select(Selection{Levels: []Level{before.All()[0].Level}})
+	if err != nil || !slices.ContainsFunc(selected, func(r Requirement) bool { return r.ID == changed[0].ID }) {
+		t.Errorf("it is not selected by the level that it had: %v", err)
+	}
+	published.Published = false
+	if published.Of(after) != after {
+		t.Error("a draft has levels of its own")
 	}
 }
 

@@ -96,6 +96,9 @@ func explainCommand() *cobra.Command {
 			if err := contract.Explain(cmd.OutOrStdout(), requirement, known); err != nil {
 				return err
 			}
+			if err := explainRevisions(cmd.OutOrStdout(), requirement); err != nil {
+				return err
+			}
 			fmt.Fprintf(cmd.OutOrStdout(), "\nJudged by\n  %s\n", strings.Join(catalogue.ChecksOf(requirement.ID), "\n  "))
 			return explainControls(cmd.OutOrStdout(), requirement.ID)
 		},
@@ -126,6 +129,29 @@ func allKnown(c *contract.Contract) ([]contract.Known, error) {
 
 // versionForm is the end of the name of a file of known deviations: a digit, or a v and a digit, and the rest.
 var versionForm = regexp.MustCompile(`v?[0-9][^-]*(-[a-z]+[.0-9]*)?$`)
+
+// explainRevisions says which published revisions have the requirement otherwise than it is now.
+func explainRevisions(out io.Writer, r contract.Requirement) error {
+	revisions, err := contract.LoadRevisions(fixtures.FS(), revisionsDir)
+	if err != nil {
+		return err
+	}
+	title := "\nRevisions\n"
+	for _, revision := range revisions {
+		var line string
+		switch level := revision.Level(r); {
+		case !revision.Scores(r.ID) && r.Excluded == "":
+			line = "not scored"
+		case level != r.Level:
+			line = string(level)
+		default:
+			continue
+		}
+		fmt.Fprintf(out, "%s  %s: %s\n", title, revision.Name, line)
+		title = ""
+	}
+	return nil
+}
 
 // explainControls says which broken parts the requirement is known to find out.
 func explainControls(out io.Writer, id string) error {

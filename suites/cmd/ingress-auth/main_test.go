@@ -80,6 +80,30 @@ func TestADeadEngineIsAnEnvironmentThatIsNotReady(t *testing.T) {
 	}
 }
 
+// A run by an older revision judges by the levels that it had.
+func TestARevisionIsChosenWithItsLevels(t *testing.T) {
+	for name, row := range map[string]struct {
+		args []string
+		want string
+	}{
+		"the newest":        {[]string{"list", "PASSTHROUGH-GRPC"}, "PASSTHROUGH-GRPC  SHOULD"},
+		"an older one":      {[]string{"list", "--revision", "2026-11", "PASSTHROUGH-GRPC"}, "PASSTHROUGH-GRPC  MUST"},
+		"selected by it":    {[]string{"run", "--dry-run", "--revision", "2026-11", "--level", "MUST", "PASSTHROUGH-GRPC"}, "PASSTHROUGH-GRPC"},
+		"what explain says": {[]string{"explain", "PASSTHROUGH-GRPC"}, "2026-11: MUST"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			if code := execute(t.Context(), row.args, &stdout, &stderr); code != contract.ExitConformant || !strings.Contains(stdout.String(), row.want) {
+				t.Errorf("exit %d, %q not in %s%s", code, row.want, stdout.String(), stderr.String())
+			}
+		})
+	}
+	var stdout, stderr bytes.Buffer
+	if code := execute(t.Context(), []string{"list", "--level", "MUST", "PASSTHROUGH-GRPC"}, &stdout, &stderr); code != contract.ExitNothingSelected {
+		t.Errorf("by the newest revision it is selected as a MUST: exit %d, %s", code, stdout.String())
+	}
+}
+
 func TestErrorsMapToExitCodes(t *testing.T) {
 	canceled, cancel := context.WithCancel(context.Background())
 	cancel()

@@ -32,7 +32,6 @@ type runFlags struct {
 	kindFlags
 	existing    existingFlags
 	outside     outsideFlags
-	revision    string
 	platform    string
 	authService string
 	reportDir   string
@@ -71,7 +70,6 @@ at all: something that already runs is judged as far as it can be from outside (
 	f.kindFlags.add(cmd)
 	f.existing.add(cmd)
 	f.outside.add(cmd)
-	cmd.Flags().StringVar(&f.revision, "revision", "", "revision of the contract to score by, such as 2026-11 (default: the newest); what was added later is run and does not count")
 	cmd.Flags().StringVar(&f.platform, "platform", platformKind, "where the subject runs: kind, local or existing")
 	cmd.Flags().StringVar(&f.authService, "auth-service", subject.AuthServiceProxy,
 		"the auth service, on the platform local one of "+strings.Join(subject.AuthServiceNames(), ", "))
@@ -97,7 +95,7 @@ func (f *runFlags) run(cmd *cobra.Command, ids []string) error {
 	if err != nil {
 		return err
 	}
-	revision, err := contract.LoadRevision(fixtures.FS(), "contract/revisions", f.revision)
+	revision, err := f.loadRevision()
 	if err != nil {
 		return err
 	}

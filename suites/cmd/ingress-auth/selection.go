@@ -16,7 +16,7 @@ import (
 // selectionFlags are the ways to choose requirements, shared by run and list.
 type selectionFlags struct {
 	areas, profiles, levels, features, labels []string
-	failedOf                                  string
+	failedOf, revision                        string
 }
 
 func (f *selectionFlags) add(cmd *cobra.Command) {
@@ -26,15 +26,21 @@ func (f *selectionFlags) add(cmd *cobra.Command) {
 	flags.StringSliceVar(&f.levels, "level", nil, "only requirements of these levels: MUST, SHOULD, MAY")
 	flags.StringSliceVar(&f.features, "feature", nil, "only requirements that need one of these features, such as signin")
 	flags.StringSliceVar(&f.labels, "label", nil, "only requirements with one of these labels: an area, a profile, a feature, or the row of a truth table, such as B19")
+	flags.StringVar(&f.revision, "revision", "", "revision of the contract to score by, such as 2026-11, with the levels it has (default: the newest); what was added later is run and does not count")
 	flags.StringVar(&f.failedOf, "failed-of", "", "only what did not hold, or could not be judged, in this report.json; nothing when everything held")
 }
 
-// choose reads the catalogue and selects from it. ids are IDs, or prefixes that end in a hyphen.
+// choose reads the catalogue as the revision has it and selects from it. ids are IDs, or prefixes that end in a hyphen.
 func (f *selectionFlags) choose(ids []string) (*suites.Catalogue, contract.Selection, []contract.Requirement, error) {
 	catalogue, err := suites.NewCatalogue(fixtures.FS())
 	if err != nil {
 		return nil, contract.Selection{}, nil, err
 	}
+	revision, err := f.loadRevision()
+	if err != nil {
+		return nil, contract.Selection{}, nil, err
+	}
+	catalogue.Contract = revision.Of(catalogue.Contract)
 	selection := contract.Selection{Areas: f.areas, Features: f.features}
 	if len(ids) > 0 {
 		selection.IDs = ids
@@ -62,6 +68,13 @@ func (f *selectionFlags) choose(ids []string) (*suites.Catalogue, contract.Selec
 		}
 	}
 	return catalogue, selection, selected, nil
+}
+
+// revisionsDir is where the revisions of the contract stand among the fixtures.
+const revisionsDir = "contract/revisions"
+
+func (f *selectionFlags) loadRevision() (contract.Revision, error) {
+	return contract.LoadRevision(fixtures.FS(), revisionsDir, f.revision)
 }
 
 func idsOf(requirements []contract.Requirement) []string {
