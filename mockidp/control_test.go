@@ -164,6 +164,8 @@ func FuzzFault_AnyDeviationIsServed(f *testing.F) {
 			f.Add(`{"fault":"` + fault.ID + `"}`)
 		}
 	}
+	f.Add(`{"endpoint":"logout_token","do":{"claims":{"set":{"sid":"x"}},"jose":{"sign":"keep","form":"jwe","header":{"raw":{"alg":"1"}}}}}`)
+	f.Add(`{"endpoint":"authorization","do":{"drop":["client_id"],"method":"GET","path":"e","redirect":{"set":{"code":"${code_of_another_user}"}}}}`)
 	f.Add(`{"endpoint":"discovery","do":{"json":{"append":{"scopes_supported":"x"},"raw":{"issuer":"]"}}}}`)
 	p, err := New(Config{}, WithFaultWait(func(context.Context, time.Duration) error { return nil }))
 	if err != nil {
@@ -187,8 +189,11 @@ func FuzzFault_AnyDeviationIsServed(f *testing.F) {
 				panic(got)
 			}
 		}()
-		for _, path := range []string{pathDiscovery, pathJWKS, pathUserinfo} {
+		for _, path := range []string{pathDiscovery, pathJWKS, pathUserinfo, pathEndSession, pathAuthorize + "?client_id=" + DefaultClientID} {
 			p.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil))
+		}
+		if rule.Endpoint == EndpointLogoutToken && (rule.Deviation == nil || rule.Deviation.Repeat < 10) {
+			_, _ = p.logoutTokens(t.Context(), &p.directory.clients[0], &endedSession{sid: "s", username: DefaultUsername}) // may not be possible
 		}
 	})
 }

@@ -674,3 +674,23 @@ func TestAddFault_SaysWhatIsWrong(t *testing.T) {
 		}
 	}
 }
+
+// A fault in one tenant is not in another, nor in the first issuer.
+func TestFaults_StayInTheirTenant(t *testing.T) {
+	l := newLab(t)
+	tenant, err := l.AddTenant(mockidp.Tenant{Path: "/realms/a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.AddTenant(mockidp.Tenant{Path: "/realms/b"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tenant.AddFault(mockidp.FaultRule{Fault: "D-500", Times: mockidp.FaultForever}); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]int{"": 200, "/realms/a": 500, "/realms/b": 200} {
+		if got := l.send(l.prepare(l.issuer+path, mockidp.EndpointDiscovery, "")); got.status != want {
+			t.Errorf("%s: status %d, want %d", path, got.status, want)
+		}
+	}
+}

@@ -5,6 +5,7 @@ package mockidp_test
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -96,5 +97,46 @@ func TestPushedRequest_RFC9126(t *testing.T) {
 		s := newIDP(t, autoLogin("alice"))
 		s.wantError(s.authorize("client_id", "pushes"), "invalid_request")
 		s.redirected(s.authorizePushed("pushes", s.pushed(authParams("client_id", "pushes"), basicAuth("pushes", "s3cret"))), callback)
+	})
+}
+
+// FuzzPushedRequest: whatever is pushed, it is refused with an RFC 6749 error or kept under a request_uri that works for the
+// client that pushed it and answers nowhere but at a registered URI.
+func FuzzPushedRequest(f *testing.F) {
+	f.Add(authParams("scope", "openid email").Encode())
+	f.Add(authParams("redirect_uri", "https://evil.example").Encode())
+	f.Add(authParams("request_uri", "urn:x", "claims", `{"id_token":{"sub":{"value":"x"}}}`).Encode())
+	f.Add("client_id=other&response_type=code&redirect_uri=" + url.QueryEscape(callback))
+	f.Add("response_mode=form_post&%zz&;=")
+	s := newIDP(f, autoLogin("alice"), quiet())
+	f.Fuzz(func(t *testing.T, body string) {
+		r := httptest.NewRequest(http.MethodPost, "/par", strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		basicAuth("app", "s3cret")(r)
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		var answer struct {
+			Error      string
+			RequestURI string `json:"request_uri"`
+		}
+		if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
+			t.Fatalf("status %d: %s", w.Code, w.Body)
+		}
+		if w.Code != http.StatusCreated {
+			if (w.Code != http.StatusBadRequest && w.Code != http.StatusUnauthorized) || answer.Error == "" {
+				t.Fatalf("status %d: %s", w.Code, w.Body)
+			}
+			return
+		}
+		query := url.Values{"client_id": {"app"}, "request_uri": {answer.RequestURI}}
+		w = httptest.NewRecorder()
+		s.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/authorize?"+query.Encode(), nil))
+		if location := w.Header().Get("Location"); location != "" {
+			if u, err := url.Parse(location); err != nil || u.Host != "app.example" {
+				t.Fatalf("redirected to %q", location)
+			}
+		} else if w.Code != http.StatusOK && w.Code != http.StatusBadRequest {
+			t.Fatalf("status %d", w.Code)
+		}
 	})
 }

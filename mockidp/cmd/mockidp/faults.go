@@ -15,7 +15,7 @@ func runFaults(args []string, stdout io.Writer) error {
 	case len(args) == 0:
 		return mockidp.ListFaults(stdout)
 	case len(args) > 1:
-		return fmt.Errorf("usage: mockidp faults [ID | --markdown]")
+		return fmt.Errorf("usage: mockidp faults [ID | --markdown], or mockidp faults run --help")
 	case args[0] == "--markdown":
 		return mockidp.WriteFaultDocs(stdout)
 	default:

@@ -49,6 +49,9 @@ func keepSmall() {
 
 // run is main with its surroundings injected. It ends when ctx does.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
+	if len(args) > 1 && args[0] == "faults" && args[1] == "run" {
+		return runFaultsRun(ctx, args[2:], stdout, stderr)
+	}
 	if len(args) > 0 {
 		if command := commands()[args[0]]; command != nil {
 			if err := command(args[1:], stdout); err != nil {

@@ -89,7 +89,7 @@ func parseSettings(args []string, getenv func(string) string, help io.Writer) (s
 }
 
 func printHelp(flags *flag.FlagSet, w io.Writer) {
-	fmt.Fprint(w, "mockidp serves a mock OpenID Provider, for tests only.\n\nUsage: mockidp [flags]\n       mockidp faults [ID | --markdown]   list the faults, or explain one\n       mockidp dialects [NAME | --markdown]   list the real providers it can be like, or explain one\n       mockidp schema   print the JSON Schema of the configuration file\n\nEach flag has an environment variable: --tls-cert is MOCKIDP_TLS_CERT. A flag wins.\n\n")
+	fmt.Fprint(w, "mockidp serves a mock OpenID Provider, for tests only.\n\nUsage: mockidp [flags]\n       mockidp faults [ID | --markdown]   list the faults, or explain one\n       mockidp faults run --rp-url URL   judge a relying party by them\n       mockidp dialects [NAME | --markdown]   list the real providers it can be like, or explain one\n       mockidp schema   print the JSON Schema of the configuration file\n\nEach flag has an environment variable: --tls-cert is MOCKIDP_TLS_CERT. A flag wins.\n\n")
 	flags.SetOutput(w)
 	flags.PrintDefaults()
 }
