@@ -38,7 +38,7 @@ type logoutToken struct {
 func (p *Proxy) backchannelLogout(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	r.Body = http.MaxBytesReader(w, r.Body, maxLogoutBody)
-	token, err := p.verifyLogoutToken(r.Context(), r.PostFormValue("logout_token"))
+	token, err := p.verifyLogoutToken(onBehalfOf(r), r.PostFormValue("logout_token"))
 	if err != nil {
 		p.refuseLogout(w, r, "invalid_request", err)
 		return

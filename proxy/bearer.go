@@ -41,7 +41,7 @@ func (p *Proxy) authenticateBearer(r *http.Request, raw string) decision {
 	invalid := func(description, reason string) decision {
 		return decision{status: http.StatusUnauthorized, reason: reason, challenge: bearerChallenge("invalid_token", description)}
 	}
-	token, err := idp.bearerTokens.Verify(idp.context(r.Context()), raw)
+	token, err := idp.bearerTokens.Verify(idp.context(onBehalfOf(r)), raw)
 	var expired *oidc.TokenExpiredError
 	switch {
 	case errors.As(err, &expired):

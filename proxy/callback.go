@@ -107,7 +107,7 @@ func limitText(s string, n int) string {
 
 // redeem exchanges the code and returns a session for a person who may sign in.
 func (p *Proxy) redeem(r *http.Request, idp *identityProvider, login *loginState, code string) (*session, *problem) {
-	ctx := idp.context(r.Context())
+	ctx := idp.context(onBehalfOf(r))
 	token, err := idp.oauth2Config(p.callbackURL(r)).Exchange(ctx, code, oauth2.VerifierOption(login.Verifier))
 	if err != nil {
 		return nil, exchangeProblem(err)

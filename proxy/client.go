@@ -40,7 +40,7 @@ func newProviderClient(base *http.Client, caFiles []string) (*http.Client, error
 	if client.Transport == nil {
 		client.Transport = http.DefaultTransport
 	}
-	client.Transport = boundedTransport{client.Transport}
+	client.Transport = identifiedTransport{boundedTransport{client.Transport}}
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return client, nil
 }
@@ -73,6 +73,19 @@ func transportTrusting(base http.RoundTripper, caFiles []string) (http.RoundTrip
 	transport.TLSClientConfig.RootCAs = pool
 	transport.TLSClientConfig.MinVersion = max(transport.TLSClientConfig.MinVersion, tls.VersionTLS12)
 	return transport, nil
+}
+
+// identifiedTransport sends the ID of the request on whose behalf the identity provider is asked, so that the logs of both
+// can be read together.
+type identifiedTransport struct{ next http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (t identifiedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if id, ok := r.Context().Value(requestIDKey{}).(string); ok {
+		r = r.Clone(r.Context()) // a RoundTripper leaves its request alone
+		r.Header.Set(requestIDHeader, id)
+	}
+	return t.next.RoundTrip(r)
 }
 
 // boundedTransport fails the reading of bodies that are longer than maxProviderBody.

@@ -56,7 +56,7 @@ func (st *cookieStore) decode(value string) (*session, error) {
 
 // renew implements sessionStore. The refresher sees to it that a refresh token is used once.
 func (st *cookieStore) renew(r *http.Request, s *session, refresh refreshFunc) (*session, []*http.Cookie, []*http.Cookie, error) {
-	renewed, err := refresh(r.Context(), s)
+	renewed, err := refresh(onBehalfOf(r), s)
 	if err != nil {
 		return nil, nil, nil, err
 	}

@@ -61,5 +61,6 @@
 //     judged, 503. It never redirects.
 //   - A constraint that cannot be understood denies.
 //   - rd is a path or an http(s) URL on an allowed host, or it is "/".
+//   - Requests to the identity provider carry the X-Request-Id of the request they are made for, or the one made up for it.
 //   - Cookie values, codes, states, tokens and secrets are never logged.
 package proxy

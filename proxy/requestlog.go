@@ -3,6 +3,7 @@
 package proxy
 
 import (
+	"context"
 	"crypto/rand"
 	"log/slog"
 	"maps"
@@ -34,6 +35,13 @@ func withRequestID(r *http.Request) *http.Request {
 	}
 	named.Header[requestIDHeader] = []string{rand.Text()}
 	return &named
+}
+
+type requestIDKey struct{}
+
+// onBehalfOf is the context in which the identity provider is asked for the sake of r.
+func onBehalfOf(r *http.Request) context.Context {
+	return context.WithValue(r.Context(), requestIDKey{}, requestID(r))
 }
 
 func isRequestID(id string) bool {

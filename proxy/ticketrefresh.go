@@ -35,7 +35,7 @@ type unstored struct {
 func (st *ticketStore) renew(r *http.Request, s *session, refresh refreshFunc) (*session, []*http.Cookie, []*http.Cookie, error) {
 	result, err, _ := st.renewing.Do(string(s.ticket.id[:]), func() (any, error) {
 		// Others wait for this too: one client that goes away must not spoil it.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), renewTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(onBehalfOf(r)), renewTimeout)
 		defer cancel()
 		return st.renewOnce(ctx, s, refresh)
 	})

@@ -31,7 +31,8 @@ type Exchange struct {
 	To   Party `json:"to"`
 	// Instance tells several parts in the role of To apart, such as two backends. Empty when there is one.
 	Instance string `json:"instance,omitempty"`
-	// RequestID correlates hops that one client request caused. Empty when the part did not receive one.
+	// RequestID correlates hops that one client request caused: the X-Request-Id they carried. A token request that carried
+	// none has that of the callback whose code it redeems. Empty when there is neither.
 	RequestID string `json:"requestId,omitempty"`
 	// Method and URL are the request line; URL is absolute where the recorder knows the host.
 	Method string `json:"method"`

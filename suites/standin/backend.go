@@ -78,6 +78,11 @@ func NewBackend(rec *Recorder, name string) http.Handler {
 	})
 }
 
+// NewUpstream is NewBackend for an auth service that passes requests on to it by itself.
+func NewUpstream(rec *Recorder, name string) http.Handler {
+	return from(exchange.AuthService, NewBackend(rec, name))
+}
+
 func backendScriptOf(r *http.Request) (BackendScript, error) {
 	c, err := r.Cookie(BackendCookie)
 	if err != nil {

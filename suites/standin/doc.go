@@ -6,12 +6,16 @@
 //	browser ──▶ gateway ──▶ auth service (NewAuth)   answers what the standin-auth cookie or its URL path says
 //	               ├──────▶ backend (NewBackend)     echoes what reached it, or answers what standin-backend says
 //	               └──────▶ error pages (NewErrorPages)
+//	gateway, auth service ──▶ Relay ──▶ real auth service, real identity provider
 //	checks ──────────────▶ control (NewControl)      what was received, by X-Request-Id
 //
 // The client scripts the answers through cookies because every gateway forwards cookies to the auth service and to the
 // backend: nothing is shared between checks, so they run in parallel against one stand-in.
 //
-// What a stand-in receives is kept in a Recorder, in memory, unredacted and bounded. Go's HTTP server has read it: header
-// names are in canonical form and sorted, repeated values are in the order received, the request target is byte for byte
-// what the gateway sent. A request target with a malformed percent-escape is answered 400 by Go and not recorded.
+// Real parts keep no record. A Relay in front of each does, the same for all of them, and passes every byte on as it came.
+//
+// What a stand-in receives or a relay sees is kept in a Recorder, in memory, unredacted and bounded. Of the body of a
+// request nothing is kept but its length. Go has read what is recorded: header names are in canonical form and sorted,
+// repeated values are in the order received, the request target is byte for byte what was sent. A request target with a
+// malformed percent-escape is not recorded; the stand-ins answer it 400.
 package standin

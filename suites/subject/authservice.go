@@ -22,6 +22,6 @@ func AuthServices() []AuthService {
 		{Name: "proxy-short", Host: "auth-short", Args: []string{"--cookie-expire=1s", "--cookie-name=_short"}},
 		{Name: "proxy-host", Host: "auth-host", Args: []string{"--cookie-name=__Host-session", "--cookie-domain=", "--skip-provider-button"}},
 		{Name: "proxy-hasty", Host: "auth-hasty", Args: []string{"--cookie-csrf-expire=1s", "--cookie-name=_hasty"}},
-		{Name: "proxy-upstream", Host: "upstream", Args: []string{"--upstream={backend}", "--cookie-name=_upstream"}},
+		{Name: "proxy-upstream", Host: "upstream", Args: []string{"--upstream={upstream}", "--cookie-name=_upstream"}},
 	}
 }

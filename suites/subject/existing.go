@@ -320,7 +320,7 @@ func (s *existingSubject) subject(ctx context.Context, missing map[Feature]strin
 			{Role: "platform", Name: "Kubernetes", Version: kubernetes, Origin: "the user's cluster"},
 		},
 		Mint: func(ctx context.Context, user string, expiresIn time.Duration, audience string) (string, error) {
-			return mintThrough(ctx, s.kube.ServiceTransport(s.namespace.name, "mockidp", "http"), user, expiresIn, audience)
+			return mintThrough(ctx, s.kube.ServiceTransport(s.namespace.name, origin(idpService), "http"), user, expiresIn, audience)
 		},
 		Evidence: s.evidence,
 		Close:    s.close,

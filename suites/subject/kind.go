@@ -215,7 +215,7 @@ func (s *kindSubject) deploy(ctx context.Context) error {
 	if err := s.awaitDNS(ctx, waited); err != nil {
 		return err
 	}
-	if err := s.awaitDeployments(ctx, RouteNamespace, []string{"mockidp"}); err != nil {
+	if err := s.awaitDeployments(ctx, RouteNamespace, []string{"mockidp", "standin"}); err != nil {
 		return err
 	}
 	if err := apply(authServices); err != nil {
@@ -324,7 +324,7 @@ func (s *kindSubject) subject(ctx context.Context) (*Subject, error) {
 
 // mint implements Subject.Mint by the identity provider's test endpoint.
 func (s *kindSubject) mint(ctx context.Context, user string, expiresIn time.Duration, audience string) (string, error) {
-	return mintThrough(ctx, s.kube.ServiceTransport(RouteNamespace, "mockidp", "http"), user, expiresIn, audience)
+	return mintThrough(ctx, s.kube.ServiceTransport(RouteNamespace, origin(idpService), "http"), user, expiresIn, audience)
 }
 
 // mintThrough asks an identity provider that is reached by transport.

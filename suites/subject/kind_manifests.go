@@ -42,13 +42,15 @@ func portName(gateway, scheme string) string { return gateway + "-" + scheme }
 // standinServices are the Services of the stand-in and the container port each leads to. The canary is the echo backend
 // under another name, so that it is a second upstream.
 var standinServices = []struct{ Name, Port string }{
-	{"standin", "auth"}, {"echo", "backend"}, {"canary", "backend"}, {"grpc", "grpc"},
+	{"standin", "auth"}, {"echo", "backend"}, {"upstream", "upstream"}, {"canary", "backend"}, {"grpc", "grpc"},
 	{"error-x-code", "x-code"}, {"error-always-200", "always-200"}, {"error-not-found", "not-found"},
 }
 
 const (
-	idpHost    = "idp"
-	oidcClient = "ingress-auth"
+	idpHost         = "idp"
+	idpService      = "mockidp"
+	backchannelPort = 8080
+	oidcClient      = "ingress-auth"
 )
 
 func serviceURL(namespace, name string) string {
@@ -56,7 +58,9 @@ func serviceURL(namespace, name string) string {
 }
 
 // idpBackchannel is where pods reach the identity provider of a namespace.
-func idpBackchannel(namespace string) string { return serviceURL(namespace, "mockidp") + ":8080" }
+func idpBackchannel(namespace string) string {
+	return fmt.Sprintf("%s:%d", serviceURL(namespace, idpService), backchannelPort)
+}
 
 func publicURL(host string) string { return "https://" + host + "." + Domain }
 
@@ -69,7 +73,8 @@ func kindPlaceholders() placeholders {
 // nginx's resolver knows no search domains.
 func clusterPlaceholders(namespace, class string) placeholders {
 	values := map[string]string{
-		"standin": serviceURL(namespace, "standin"), "backend": serviceURL(namespace, "echo"), "refused": serviceURL(namespace, "refused"),
+		"standin": serviceURL(namespace, "standin"), "refused": serviceURL(namespace, "refused"),
+		"backend": serviceURL(namespace, "echo"), "upstream": serviceURL(namespace, "upstream"),
 		"unresolvable":    serviceURL(namespace, "unresolvable"), // no such Service: the cluster's DNS says so at once
 		"auth":            publicURL(AuthServices()[0].Host),
 		"domain":          Domain,
@@ -100,7 +105,7 @@ func publicRoutes() []Route {
 // other Ingress leads to is no canary for ingress-nginx any more (upstream.NoServer), and "grpc", because HTTP/1.1 must
 // not meet it (nginx shares the connections it keeps to an address).
 func warmServices() []string {
-	services := []string{"echo", "standin", "mockidp"}
+	services := []string{"echo", "standin", idpService}
 	for _, service := range AuthServices() {
 		services = append(services, service.Name)
 	}
@@ -171,7 +176,9 @@ func (k kindManifests) parts() ([]*kube.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	objects, err := k.render("standin.yaml", map[string]any{"StandinServices": standinServices, "WitnessPorts": witnessServicePorts()})
+	objects, err := k.render("standin.yaml", map[string]any{
+		"StandinServices": standinServices, "WitnessPorts": witnessServicePorts(), "Relays": clusterRelays(k.home()), "RelayServices": relayServices(k.home()),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +189,7 @@ func (k kindManifests) parts() ([]*kube.Object, error) {
 	objects = append(objects, more...)
 	for _, service := range AuthServices() {
 		more, err := k.render("auth-service.yaml", map[string]any{
-			"Name": service.Name, "Args": authServiceArgs(service, k.expand),
+			"Name": service.Name, "Origin": origin(service.Name), "Args": authServiceArgs(service, k.expand),
 			"ClientSecret": k.material.clientSecret, "CookieSecret": k.material.cookieSecret,
 		})
 		if err != nil {

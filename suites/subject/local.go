@@ -178,7 +178,8 @@ func (s *localSubject) placeholders() map[string]string {
 		"unresolvable":    "http://unresolvable.invalid", // RFC 6761, section 6.4
 		"auth":            publicURL(AuthServices()[0].Host),
 		"domain":          Domain,
-		"idp-backchannel": s.servers.url(serverIdP),
+		"idp-backchannel": s.servers.url(serverBackchannel),
+		"upstream":        s.servers.url(serverUpstream),
 	}
 	for _, service := range AuthServices() {
 		values[service.Name] = s.servers.url(service.Name)
@@ -270,7 +271,7 @@ func (s *localSubject) parts() []Part {
 	return parts
 }
 
-// localRecorder implements Recorder by the stand-ins' own, which is in this process and complete at any time.
+// localRecorder implements Recorder by the one of stand-ins and relays, which is in this process and complete at any time.
 type localRecorder struct{ recorder *standin.Recorder }
 
 // Recorded implements Recorder.

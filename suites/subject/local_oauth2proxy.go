@@ -43,7 +43,7 @@ func (s *localSubject) startPrograms(ctx context.Context) error {
 	for _, service := range AuthServices() {
 		args := append([]string{"--config=" + secrets}, endpoints...)
 		args = append(args, oauth2ProxyArgs(service, newPlaceholders(s.placeholders()))...)
-		args = append(args, "--http-address="+s.servers.addr(service.Name))
+		args = append(args, "--http-address="+s.servers.addr(origin(service.Name)))
 		if err := s.startProgram(ctx, service.Name, args); err != nil {
 			return fmt.Errorf("start %s as %s: %w", s.options.AuthService.Name, service.Name, err)
 		}
@@ -68,7 +68,7 @@ func (s *localSubject) startProgram(ctx context.Context, name string, args []str
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if res, err := http.Get(s.servers.url(name) + "/ping"); err == nil {
+		if res, err := http.Get(s.servers.url(origin(name)) + "/ping"); err == nil {
 			if err := res.Body.Close(); err != nil {
 				return err
 			}
@@ -89,7 +89,7 @@ func (s *localSubject) startProgram(ctx context.Context, name string, args []str
 // discover reads what oauth2-proxy cannot discover by itself: it asks for the document at the issuer, whose host only the
 // browser can reach.
 func (s *localSubject) discover(ctx context.Context) ([]string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.servers.url(serverIdP)+"/.well-known/openid-configuration", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.servers.url(serverBackchannel)+"/.well-known/openid-configuration", nil)
 	if err != nil {
 		return nil, err
 	}

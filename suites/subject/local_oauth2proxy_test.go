@@ -13,8 +13,8 @@ import (
 )
 
 func TestOAuth2ProxyGetsEveryFlagOfTheProxyThatItKnows(t *testing.T) {
-	service := AuthService{Name: "x", Host: "auth-x", Args: []string{"--cookie-name=_x", "--upstream={backend}"}}
-	p := newPlaceholders(map[string]string{"backend": "http://127.0.0.1:1", "idp-backchannel": "http://127.0.0.1:2"})
+	service := AuthService{Name: "x", Host: "auth-x", Args: []string{"--cookie-name=_x", "--upstream={upstream}"}}
+	p := newPlaceholders(map[string]string{"upstream": "http://127.0.0.1:1", "idp-backchannel": "http://127.0.0.1:2"})
 	args := oauth2ProxyArgs(service, p)
 	for _, want := range []string{"--cookie-name=_x", "--upstream=http://127.0.0.1:1", "--redirect-url=https://auth-x.ingress-auth.test/oauth2/callback", "--code-challenge-method=S256", "--insecure-oidc-skip-nonce=false"} {
 		if !slices.Contains(args, want) {

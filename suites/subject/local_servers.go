@@ -17,6 +17,7 @@ import (
 
 	"github.com/ingress-auth/conformance/mockidp"
 	"github.com/ingress-auth/conformance/proxy"
+	"github.com/ingress-auth/conformance/suites/exchange"
 	"github.com/ingress-auth/conformance/suites/platform/local"
 	"github.com/ingress-auth/conformance/suites/standin"
 )
@@ -32,10 +33,15 @@ const (
 
 // The servers beside the proxies, which have their own names, and the error pages, which have their modes'.
 const (
-	serverAuth    = "standin"
-	serverBackend = "backend"
-	serverIdP     = "idp"
+	serverAuth        = "standin"
+	serverBackend     = "backend"
+	serverUpstream    = "upstream"
+	serverIdP         = "idp"
+	serverBackchannel = "idp-backchannel"
 )
+
+// origin is the name of the server behind a relay.
+func origin(name string) string { return name + "-origin" }
 
 // readyTimeout bounds the wait for a proxy to find the identity provider, which is in the same process.
 const readyTimeout = 20 * time.Second
@@ -59,8 +65,14 @@ func (s *localSubject) startServers(ctx context.Context) error {
 	}
 	s.serve(serverAuth, s.asAuthService(standin.NewAuth(s.recorder)))
 	s.serve(serverBackend, s.wrapped(partBackend, standin.NewBackend(s.recorder, "echo")))
+	s.serve(serverUpstream, s.wrapped(partBackend, standin.NewUpstream(s.recorder, "echo")))
 	for _, mode := range []standin.ErrorPageMode{standin.XCode, standin.Always200, standin.NotFound} {
 		s.serve(string(mode), standin.NewErrorPages(s.recorder, mode))
+	}
+	s.relay(serverIdP, exchange.Gateway, exchange.IdP, "", serverIdP)
+	s.relay(serverBackchannel, exchange.AuthService, exchange.IdP, "", serverIdP)
+	for _, service := range AuthServices() {
+		s.relay(service.Name, exchange.Gateway, exchange.AuthService, service.Name, service.Name)
 	}
 	if err := s.startIdP(); err != nil {
 		return err
@@ -91,7 +103,11 @@ func (s *localSubject) startProxies(ctx context.Context) error {
 }
 
 func (s *localSubject) listen(ctx context.Context) error {
-	names := []string{serverAuth, serverBackend, serverIdP, string(standin.XCode), string(standin.Always200), string(standin.NotFound)}
+	names := []string{serverAuth, serverBackend, serverUpstream, serverIdP, serverBackchannel, origin(serverIdP),
+		string(standin.XCode), string(standin.Always200), string(standin.NotFound)}
+	for _, service := range AuthServices() {
+		names = append(names, service.Name)
+	}
 	s.servers = localServers{listeners: map[string]net.Listener{}, addrs: map[string]string{}}
 	if s.options.AuthService != nil {
 		if err := s.chooseAddrs(ctx); err != nil {
@@ -99,7 +115,7 @@ func (s *localSubject) listen(ctx context.Context) error {
 		}
 	} else {
 		for _, service := range AuthServices() {
-			names = append(names, service.Name)
+			names = append(names, origin(service.Name))
 		}
 	}
 	for _, name := range names {
@@ -120,9 +136,18 @@ func (s *localSubject) chooseAddrs(ctx context.Context) error {
 		return err
 	}
 	for i, service := range AuthServices() {
-		s.servers.addrs[service.Name] = addrs[i]
+		s.servers.addrs[origin(service.Name)] = addrs[i]
 	}
 	return nil
+}
+
+// relay records what reaches a real part under a name of its own.
+func (s *localSubject) relay(name string, from, to exchange.Party, instance, part string) {
+	l := s.servers.listeners[name]
+	relay := &standin.Relay{From: from, To: to, Instance: instance, Target: s.servers.addr(origin(part)), Recorder: s.recorder}
+	ended := make(chan error, 1)
+	go func() { ended <- relay.Serve(l) }()
+	s.onClose(func(context.Context) error { return errors.Join(closeListener(l), <-ended) })
 }
 
 // closeListener closes a listener that its server may have closed already.
@@ -180,7 +205,7 @@ func (s *localSubject) startIdP() error {
 		hosts = append(hosts, service.Host+"."+Domain)
 	}
 	text, err := kindManifests{files: s.options.Manifests}.text("idp.yaml", map[string]any{
-		"Issuer": publicURL(idpHost), "Backchannel": s.servers.url(serverIdP), "ClientSecret": s.material.clientSecret, "AuthHosts": hosts,
+		"Issuer": publicURL(idpHost), "Backchannel": s.servers.url(serverBackchannel), "ClientSecret": s.material.clientSecret, "AuthHosts": hosts,
 	})
 	if err != nil {
 		return err
@@ -193,7 +218,7 @@ func (s *localSubject) startIdP() error {
 	if err != nil {
 		return fmt.Errorf("start the identity provider: %w", err)
 	}
-	s.serve(serverIdP, s.wrapped(partIdP, s.idp))
+	s.serve(origin(serverIdP), s.wrapped(partIdP, s.idp))
 	return nil
 }
 
@@ -210,7 +235,7 @@ func (s *localSubject) newProxy(ctx context.Context, service AuthService) (*loca
 	if err != nil {
 		return nil, fmt.Errorf("configure %s: %w", service.Name, err)
 	}
-	config.HTTPAddress = s.servers.addr(service.Name)
+	config.HTTPAddress = s.servers.addr(origin(service.Name))
 	config.ClientSecretFile, config.ClientSecret = "", s.material.clientSecret
 	config.CookieSecretFile, config.CookieSecret = "", s.material.cookieSecret
 	handler, err := proxy.New(ctx, config, proxy.Options{Clock: s.options.Now, Logger: s.options.Logger})
@@ -230,5 +255,5 @@ func (s *localSubject) newProxy(ctx context.Context, service AuthService) (*loca
 
 func (s *localSubject) serveProxy(p *localProxy) {
 	s.onClose(func(context.Context) error { return p.handler.Close() })
-	s.serveWith(p.name, proxy.NewServer(p.config, s.asAuthService(p.handler)))
+	s.serveWith(origin(p.name), proxy.NewServer(p.config, s.asAuthService(p.handler)))
 }

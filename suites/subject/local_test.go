@@ -106,7 +106,7 @@ func TestLocalSubjectSignsIn(t *testing.T) {
 		t.Errorf("the backend sees %q", got)
 	}
 	received, err := s.Recorder.Recorded(t.Context(), last.RequestID)
-	if err != nil || len(received) != 1 || received[0].To != exchange.Backend {
+	if err != nil || len(received) != 2 || received[0].To != exchange.AuthService || received[0].Instance != "proxy" || received[1].To != exchange.Backend {
 		t.Errorf("recorded: %v, %v", received, err)
 	}
 }

@@ -11,7 +11,7 @@ package subject
 //	{proxy}          the reference proxy; {proxy-domain}, {proxy-short} … its variants (see AuthServices)
 //	{refused}        an address that refuses connections
 //	{unresolvable}   a host name that does not resolve
-//	{backend}        the echo backend
+//	{backend}        the echo backend; {upstream} the same for an auth service that passes requests on
 //	{auth}           the public base URL of the reference proxy, as the browser reaches it: https://auth.<domain>
 //	{domain}         the parent domain of all hosts
 type Route struct {

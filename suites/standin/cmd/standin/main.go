@@ -13,9 +13,11 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
+	"github.com/ingress-auth/conformance/suites/exchange"
 	"github.com/ingress-auth/conformance/suites/standin"
 )
 
@@ -71,6 +73,11 @@ func parse(args []string, stderr io.Writer) (standin.Config, error) {
 		})
 	}
 	flags.StringVar(&c.Name, "name", "backend", "instance `name` of the backend, for its answers and records")
+	flags.Func("relay", "a `relay` between two real parts, such as from=gateway,to=idp,listen=:8091,target=idp.example:8080; repeatable", func(text string) error {
+		relay, err := parseRelay(text)
+		c.Relays = append(c.Relays, relay)
+		return err
+	})
 	capacity := flags.Int("capacity", standin.DefaultCapacity, "how many `exchanges` are kept")
 	if err := flags.Parse(args); err != nil {
 		return c, err
@@ -83,4 +90,23 @@ func parse(args []string, stderr io.Writer) (standin.Config, error) {
 	}
 	c.Recorder = standin.NewRecorder(*capacity)
 	return c, nil
+}
+
+// parseRelay reads comma-separated settings: from, to, listen, target and, where several parts have one role, instance.
+func parseRelay(text string) (r standin.RelayConfig, err error) {
+	var sender, receiver string
+	settings := map[string]*string{"from": &sender, "to": &receiver, "instance": &r.Instance, "listen": &r.Listen, "target": &r.Target}
+	for setting := range strings.SplitSeq(text, ",") {
+		name, value, _ := strings.Cut(setting, "=")
+		into, ok := settings[name]
+		if !ok {
+			return r, fmt.Errorf("a relay has no setting %q; there are from, to, instance, listen and target", name)
+		}
+		*into = value
+	}
+	r.From, r.To = exchange.Party(sender), exchange.Party(receiver)
+	if r.From == "" || r.To == "" || r.Listen == "" || r.Target == "" {
+		return r, errors.New("a relay needs from, to, listen and target")
+	}
+	return r, nil
 }
