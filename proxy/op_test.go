@@ -78,6 +78,7 @@ type testOP struct {
 	tokenHits   int
 	jwksHits    int
 	authStyle   []string
+	heard       []string // path and X-Request-Id of each request
 }
 
 func newTestOP(t testing.TB, c *clock) *testOP {
@@ -93,6 +94,7 @@ func newTestOP(t testing.TB, c *clock) *testOP {
 	mux.HandleFunc("/token", op.token)
 	mux.HandleFunc("/userinfo", func(w http.ResponseWriter, _ *http.Request) { op.writeJSON(w, op.userInfo) })
 	op.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		op.set(func() { op.heard = append(op.heard, strings.TrimSpace(r.URL.Path+" "+r.Header.Get("X-Request-Id"))) })
 		if op.get(func() bool { return op.down }) {
 			http.Error(w, "down", http.StatusServiceUnavailable)
 			return

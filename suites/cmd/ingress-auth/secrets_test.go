@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -23,7 +24,9 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/ingress-auth/conformance/suites/browser"
 	"github.com/ingress-auth/conformance/suites/exchange"
+	"github.com/ingress-auth/conformance/suites/subject"
 )
 
 // collector listens at every part of a run, in front of everything that redacts, and keeps each secret that goes by.
@@ -244,7 +247,7 @@ func TestNoSecretOfARunIsInWhatItLeaves(t *testing.T) {
 		kinds[kind]++
 	}
 	t.Logf("looked for %d secrets in %d files: %v", len(c.secrets), files, kinds)
-	for _, kind := range []string{"cookie", "code", "state", "nonce", "id_token", "Basic", "credentials"} {
+	for _, kind := range []string{"cookie", "code", "state", "nonce", "code_verifier", "id_token", "access_token", "Basic", "credentials"} {
 		if kinds[kind] == 0 {
 			t.Errorf("no %s was seen in the whole run: the test looks in the wrong place", kind)
 		}
@@ -252,6 +255,91 @@ func TestNoSecretOfARunIsInWhatItLeaves(t *testing.T) {
 	if files < 8 {
 		t.Errorf("only %d files were looked at: reports, or evidence, are missing", files)
 	}
+}
+
+// TestAStoryThatIsNotRedactedIsCaught is the control of the test above for the hops behind the gateway: what the parts
+// record of a login is full of secrets, each of which the collector finds, and what the redactor leaves has none.
+func TestAStoryThatIsNotRedactedIsCaught(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts nginx")
+	}
+	c := &collector{secrets: map[string]string{}}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	s, err := subject.NewLocal(ctx, subject.LocalOptions{
+		Gateways: []subject.GatewayConfig{{Name: subject.MainGateway, TLS: true}},
+		Wrap:     map[string]func(http.Handler) http.Handler{"gateway": c.around, "auth-service": c.around, "idp": c.around},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(context.WithoutCancel(ctx)); err != nil {
+			t.Error(err)
+		}
+	})
+	hops, err := s.Recorder.Recorded(ctx, signIn(ctx, t, s)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := map[exchange.Party]bool{}
+	raw, redacted := map[string]int{}, 0
+	redactor := exchange.NewRedactor()
+	for _, hop := range hops {
+		parts[hop.From], parts[hop.To] = true, true
+		for _, leak := range c.leaks(inJSON(t, hop)) {
+			kind, _, _ := strings.Cut(leak, " ")
+			raw[kind]++
+		}
+		redacted += len(c.leaks(inJSON(t, redactor.Exchange(hop))))
+	}
+	if !parts[exchange.Gateway] || !parts[exchange.AuthService] || !parts[exchange.IdP] {
+		t.Errorf("the story is not whole: %v", parts)
+	}
+	for _, kind := range []string{"cookie", "code", "state", "nonce", "id_token", "access_token", "credentials"} {
+		if raw[kind] == 0 {
+			t.Errorf("no %s is found in a story that is not redacted", kind)
+		}
+	}
+	// A form's body is not kept at all: it would have the verifier in it.
+	if raw["code_verifier"] > 0 || redacted > 0 {
+		t.Errorf("%d verifiers are recorded, and %d secrets are left after redaction", raw["code_verifier"], redacted)
+	}
+}
+
+// signIn signs alice in and returns the IDs of the requests.
+func signIn(ctx context.Context, t *testing.T, s *subject.Subject) []string {
+	t.Helper()
+	var ids []string
+	b := browser.New(browser.Options{Resolve: s.Resolve, RootCAs: s.Roots, Check: "secrets", Record: func(e exchange.Exchange) { ids = append(ids, e.RequestID) }})
+	request := browser.Request{URL: "https://auth." + subject.Domain + "/oauth2/start?rd=%2F"}
+	for range 2 {
+		hops, err := b.Follow(ctx, request, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := hops[len(hops)-1]
+		if last.URL == "https://auth."+subject.Domain+"/" {
+			return ids
+		}
+		form, err := last.Form()
+		if err != nil {
+			t.Fatal(err)
+		}
+		form.Set("user", "alice")
+		request = form.Request()
+	}
+	t.Fatal("the login does not end")
+	return nil
+}
+
+func inJSON(t *testing.T, hop exchange.Exchange) []byte {
+	t.Helper()
+	text, err := json.Marshal(hop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }
 
 func TestTheCollectorFindsASecretInEveryForm(t *testing.T) {
