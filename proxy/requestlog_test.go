@@ -14,7 +14,10 @@ func TestTheProviderIsToldOnWhoseBehalfItIsAsked(t *testing.T) {
 	f := newFixture(t, refreshing)
 	callback := f.atProvider(f.begin("/"))
 	f.op.rotateKey(t) // so that the keys are fetched again
-	f.op.set(func() { delete(f.op.user, "email"); f.op.userInfo = map[string]any{"sub": "u-1", "email": "ann@example.com"} })
+	f.op.set(func() {
+		delete(f.op.user, "email")
+		f.op.userInfo = map[string]any{"sub": "u-1", "email": "ann@example.com"}
+	})
 	wantStatus(t, f.get(callback, "X-Request-Id", "the-callback"), http.StatusFound)
 	f.clock.Advance(time.Minute)
 	wantStatus(t, f.get("/oauth2/auth", "X-Request-Id", "the-renewal"), http.StatusAccepted)
