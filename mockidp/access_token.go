@@ -60,7 +60,7 @@ func (p *Provider) describeAccessToken(a *accessToken) map[string]any {
 	user := p.userOf(a.grant)
 	if user != nil {
 		maps.Copy(claims, map[string]any{
-			"sub":       user.Sub,
+			"sub":       p.subjectOf(p.directory.client(a.grant.clientID), user),
 			"auth_time": a.grant.authTime.Unix(),
 			"acr":       a.grant.acr,
 			"amr":       p.amrOf(a.grant.acr),

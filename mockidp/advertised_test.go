@@ -160,8 +160,10 @@ func walkDiscovery(t *testing.T, dialect mockidp.Dialect) {
 		"registration_endpoint":                          served("POST"),
 		"authorization_response_iss_parameter_supported": func(t *testing.T, got any) { is(answerOf(t).Has("iss"))(t, got) },
 		"claims_parameter_supported":                     is(true), // TestAuthorize_Core_5_5_ClaimsParameter
-		"request_parameter_supported":                    is(false),
-		"request_uri_parameter_supported":                is(false),
+		"request_parameter_supported":                    is(true), // request_object_signing_alg_values_supported
+		"request_uri_parameter_supported":                is(true), // TestAuthorize_RFC9101_RequestObjects
+		"require_request_uri_registration":               is(true), // likewise
+		"request_object_signing_alg_values_supported":    each(func(t *testing.T, alg string) { signsRequests(t, dialect, jose.SignatureAlgorithm(alg)) }),
 		"require_pushed_authorization_requests":          is(false),
 		"backchannel_logout_supported":                   is(doc["end_session_endpoint"] != nil), // TestBackChannelLogout_2
 		"backchannel_logout_session_supported":           is(doc["end_session_endpoint"] != nil),
@@ -197,7 +199,14 @@ func walkDiscovery(t *testing.T, dialect mockidp.Dialect) {
 				}
 			}
 		}),
-		"subject_types_supported":                                  each(func(t *testing.T, value string) { is("public")(t, value) }),
+		"subject_types_supported": each(func(t *testing.T, subjectType string) {
+			s := newDialectIDP(t, dialect, func(c *mockidp.Config) {
+				c.AutoLogin, c.Clients[0].SubjectType, c.Clients[0].RedirectURIs = "alice", subjectType, []string{callback}
+			})
+			if own := s.signIn().id["sub"] == "sub-alice"; own != (subjectType == "public") {
+				t.Errorf("the sub is the user's own: %v", own)
+			}
+		}),
 		"id_token_signing_alg_values_supported":                    registers("id_token_signed_response_alg"),
 		"userinfo_signing_alg_values_supported":                    registers("userinfo_signed_response_alg"),
 		"token_endpoint_auth_methods_supported":                    authenticates("token_endpoint", url.Values{"grant_type": {"authorization_code"}, "code": {"x"}}),

@@ -57,6 +57,7 @@ func (p *Provider) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 		p.proceed(w, r, req)
 		return
 	}
+	in, objectError := p.withRequestObject(r.Context(), in)
 	req, problem := p.identifyRequest(in)
 	if problem != "" {
 		p.log.InfoContext(r.Context(), "authorization request refused with a page", "reason", problem)
@@ -64,6 +65,11 @@ func (p *Provider) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.noteFlow(r, req.flow)
+	if objectError != nil {
+		_ = req.readResponse(in) // the error goes the way that the request asks for, if it says
+		p.refuseAuthorization(w, r, req, objectError)
+		return
+	}
 	if e := p.readRequest(req, in); e != nil {
 		p.refuseAuthorization(w, r, req, e)
 		return
@@ -103,8 +109,8 @@ func (p *Provider) readRequest(req *authorizationRequest, in params) *oauthError
 	if req.client.RequirePushedRequests && !req.pushed {
 		return failure(errInvalidRequest, "this client must push its authorization requests")
 	}
-	if e := checkUnsupported(in); e != nil {
-		return e
+	if in.get("registration") != "" {
+		return failure(errRegistrationNotSupported, "the registration parameter is not supported")
 	}
 	req.nonce, req.loginHint, req.codeChallenge = in.get("nonce"), in.get("login_hint"), in.get("code_challenge")
 	if req.responseType.code {
@@ -150,18 +156,6 @@ func (r *authorizationRequest) checkIDToken() *oauthError {
 	return nil
 }
 
-func checkUnsupported(in params) *oauthError {
-	switch {
-	case in.get("request") != "":
-		return failure(errRequestNotSupported, "the request parameter is not supported")
-	case in.get("request_uri") != "":
-		return failure(errRequestURINotSupported, "the request_uri parameter is not supported")
-	case in.get("registration") != "":
-		return failure(errRegistrationNotSupported, "the registration parameter is not supported")
-	}
-	return nil
-}
-
 func (r *authorizationRequest) readPrompt(value string) *oauthError {
 	r.prompt = strings.Fields(value)
 	known := []string{promptNone, promptLogin, promptConsent, promptSelectAccount}
@@ -199,5 +193,8 @@ func (p *Provider) readIDTokenHint(req *authorizationRequest, token string) *oau
 		return failure(errInvalidRequest, "id_token_hint: %v", err)
 	}
 	req.hintedSub = hint.sub
+	if user := p.userBySubject(p.directory.client(hint.audience), hint.sub); user != nil {
+		req.hintedSub = p.subjectOf(req.client, user)
+	}
 	return nil
 }

@@ -31,6 +31,8 @@ func hmacAlgorithms() []jose.SignatureAlgorithm {
 	return []jose.SignatureAlgorithm{jose.HS256, jose.HS384, jose.HS512}
 }
 
+func isHMAC(alg string) bool { return slices.Contains(hmacAlgorithms(), jose.SignatureAlgorithm(alg)) }
+
 // assertionAlgorithms are those a client may sign its assertion with.
 func assertionAlgorithms() []jose.SignatureAlgorithm {
 	return append(algorithmNames(), hmacAlgorithms()...)
@@ -61,7 +63,7 @@ func readAssertion(in params) (credentials, *oauthError) {
 		return credentials{}, failure(errInvalidClient, "the claims of client_assertion are not well formed")
 	}
 	method := authMethodPrivateKey
-	if slices.Contains(hmacAlgorithms(), jose.SignatureAlgorithm(parsed.Signatures[0].Header.Algorithm)) {
+	if isHMAC(parsed.Signatures[0].Header.Algorithm) {
 		method = authMethodSecretJWT
 	}
 	if id := in.get("client_id"); id != "" && id != claims.Subject {
@@ -72,7 +74,7 @@ func readAssertion(in params) (credentials, *oauthError) {
 
 // checkAssertion verifies signature and claims (RFC 7523 section 3, Core 1.0 section 9). An assertion serves once.
 func (p *Provider) checkAssertion(r *http.Request, client *Client, shown credentials) error {
-	if err := verifyAssertion(client, shown); err != nil {
+	if _, err := p.verifyByClient(r.Context(), client, shown.assertion); err != nil {
 		return err
 	}
 	now, c := p.now(), shown.claims
@@ -97,26 +99,6 @@ func (p *Provider) checkAssertion(r *http.Request, client *Client, shown credent
 		return errors.New("its jti was used before")
 	}
 	return nil
-}
-
-func verifyAssertion(client *Client, shown credentials) error {
-	if shown.method == authMethodSecretJWT {
-		if _, err := shown.assertion.Verify([]byte(client.ClientSecret)); err != nil {
-			return errors.New("the signature does not fit the client_secret")
-		}
-		return nil
-	}
-	header := shown.assertion.Signatures[0].Header
-	for _, key := range client.JWKS.Keys {
-		fits := (header.KeyID == "" || key.KeyID == header.KeyID) && (key.Algorithm == "" || key.Algorithm == header.Algorithm) && key.Use != "enc"
-		if !fits {
-			continue
-		}
-		if _, err := shown.assertion.Verify(key.Key); err == nil {
-			return nil
-		}
-	}
-	return errors.New("the signature fits none of the client's keys")
 }
 
 // isAssertionAudience takes the issuer, and where the configuration allows it the endpoint that is called. The latter lets

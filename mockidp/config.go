@@ -86,6 +86,17 @@ type Client struct {
 	TokenEndpointAuthMethod string `yaml:"token_endpoint_auth_method"`
 	// JWKS holds the public keys for private_key_jwt.
 	JWKS *JWKS `yaml:"jwks"`
+	// JWKSURI is where those keys are instead, so that the client can change them.
+	JWKSURI string `yaml:"jwks_uri"`
+	// RequestURIs are where request objects may be fetched from (request_uri, RFC 9101), compared as exact strings.
+	RequestURIs []string `yaml:"request_uris"`
+	// RequestObjectSigningAlg is the one algorithm of the client's request objects; empty means any that fits its keys.
+	RequestObjectSigningAlg jose.SignatureAlgorithm `yaml:"request_object_signing_alg"`
+	// RequireSignedRequestObject refuses authorization requests without one (RFC 9101 section 10.5).
+	RequireSignedRequestObject bool `yaml:"require_signed_request_object"`
+	// SubjectType is public (default) or pairwise: a sub that clients with redirect URIs on other hosts cannot compare (Core 1.0
+	// section 8.1). For pairwise all redirect URIs are on one host.
+	SubjectType string `yaml:"subject_type"`
 	// GrantTypes are those the client may use at the token endpoint; empty means authorization_code and refresh_token.
 	GrantTypes []string `yaml:"grant_types"`
 	// RequirePushedRequests refuses authorization requests that were not pushed (RFC 9126 section 6).
@@ -247,9 +258,12 @@ func (c Client) withDefaults() Client {
 	}
 	if c.TokenEndpointAuthMethod == "" && c.ClientSecret == "" {
 		c.TokenEndpointAuthMethod = authMethodNone
-		if c.JWKS != nil {
+		if c.JWKS != nil || c.JWKSURI != "" {
 			c.TokenEndpointAuthMethod = authMethodPrivateKey
 		}
+	}
+	if c.SubjectType == "" {
+		c.SubjectType = subjectPublic
 	}
 	if len(c.GrantTypes) == 0 {
 		c.GrantTypes = []string{grantTypeCode, grantTypeRefresh}

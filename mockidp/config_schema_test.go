@@ -56,12 +56,17 @@ func enums() map[string][]string {
 	for _, alg := range algorithmNames() {
 		algs = append(algs, string(alg))
 	}
+	objectAlgs := []string{}
+	for _, alg := range assertionAlgorithms() {
+		objectAlgs = append(objectAlgs, string(alg))
+	}
 	return map[string][]string{
 		"Config.dialect": dialects, "Tenant.dialect": dialects, "Config.signing_algs": algs,
 		"Client.token_endpoint_auth_method": supportedAuthMethods(), "Client.grant_types": supportedGrantTypes(),
 		"Client.application_type": {applicationWeb, applicationNative}, "Client.response_types": supportedResponseTypes(),
 		"Client.id_token_signed_response_alg": algs, "Client.userinfo_signed_response_alg": algs,
 		"Client.access_token_format": {accessTokenOpaque, accessTokenJWT, accessTokenForAudience},
+		"Client.subject_type":        {subjectPublic, subjectPairwise}, "Client.request_object_signing_alg": objectAlgs,
 		"Client.issue_refresh_token": {refreshOffline, refreshAlways, refreshNever, refreshOnce},
 	}
 }

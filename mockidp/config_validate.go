@@ -165,7 +165,10 @@ func validateClients(clients []Client, users *directory) error {
 		if c.TokenEndpointAuthMethod == authMethodSecretJWT && len(c.ClientSecret) < minHMACSecret {
 			fail("client_secret must be %d bytes or more for client_secret_jwt (RFC 7518 section 3.2)", minHMACSecret)
 		}
-		if c.JWKS != nil || c.TokenEndpointAuthMethod == authMethodPrivateKey {
+		if c.JWKS != nil && c.JWKSURI != "" {
+			fail("jwks and jwks_uri are given; one of them will do (RFC 7591 section 2)")
+		}
+		if c.JWKS != nil || c.TokenEndpointAuthMethod == authMethodPrivateKey && c.JWKSURI == "" {
 			if err := c.JWKS.check(); err != nil {
 				fail("%w", err)
 			}
@@ -175,6 +178,18 @@ func validateClients(clients []Client, users *directory) error {
 		}
 		if _, ok := findAlgorithm(c.UserinfoSignedResponseAlg); !ok && c.UserinfoSignedResponseAlg != "" {
 			fail("userinfo_signed_response_alg: %q must be one of %s", c.UserinfoSignedResponseAlg, joined(algorithmNames()))
+		}
+		oneOf("subject_type", c.SubjectType, subjectPublic, subjectPairwise)
+		if c.SubjectType == subjectPairwise && !c.oneSector() {
+			fail("subject_type: pairwise needs redirect_uris that are all on one host (Core 1.0 section 8.1); sector_identifier_uri is not supported")
+		}
+		if alg := c.RequestObjectSigningAlg; alg != "" && !slices.Contains(assertionAlgorithms(), alg) {
+			fail("request_object_signing_alg: %q must be one of %s", alg, joined(assertionAlgorithms()))
+		}
+		for j, uri := range c.RequestURIs {
+			if err := validateLogoutURI(uri); err != nil {
+				fail("request_uris[%d]: %w", j, err)
+			}
 		}
 		oneOf("application_type", c.ApplicationType, applicationWeb, applicationNative)
 		if _, ok := findAlgorithm(c.IDTokenSignedResponseAlg); !ok {
@@ -195,7 +210,7 @@ func validateClients(clients []Client, users *directory) error {
 				fail("redirect_uris[%d]: %w", j, err)
 			}
 		}
-		for name, uri := range map[string]string{"backchannel_logout_uri": c.BackchannelLogoutURI, "frontchannel_logout_uri": c.FrontchannelLogoutURI} {
+		for name, uri := range map[string]string{"jwks_uri": c.JWKSURI, "backchannel_logout_uri": c.BackchannelLogoutURI, "frontchannel_logout_uri": c.FrontchannelLogoutURI} {
 			if err := validateLogoutURI(uri); uri != "" && err != nil {
 				fail("%s: %w", name, err)
 			}

@@ -54,20 +54,20 @@ func (p *Provider) decideWhoToAsk(req *authorizationRequest) decision {
 	case req.loginHint != "":
 		user = p.directory.findUser(req.loginHint)
 	case req.hintedSub != "":
-		user = p.directory.userBySub(req.hintedSub)
+		user = p.userBySubject(req.client, req.hintedSub)
 	}
 	if user == nil {
 		return decision{kind: decideError, err: failure(errAccessDenied, "login_hint %q is not one of the users", req.loginHint)}
 	}
-	if e := req.checkHintedUser(user); e != nil {
+	if e := p.checkHintedUser(req, user); e != nil {
 		return decision{kind: decideError, err: e}
 	}
 	return decision{kind: decideLogin, user: user}
 }
 
 // checkHintedUser refuses a user who is not the one of the id_token_hint (Core 1.0 section 3.1.2.1).
-func (r *authorizationRequest) checkHintedUser(user *User) *oauthError {
-	if r.hintedSub != "" && user.Sub != r.hintedSub {
+func (p *Provider) checkHintedUser(req *authorizationRequest, user *User) *oauthError {
+	if req.hintedSub != "" && p.subjectOf(req.client, user) != req.hintedSub {
 		return failure(errLoginRequired, "the user who signed in is not the one the request names by id_token_hint or claims")
 	}
 	return nil
@@ -89,7 +89,7 @@ func (r *authorizationRequest) expired(current *session, now time.Time) bool {
 // fitsHints says whether the session is of the user whom login_hint and id_token_hint name.
 func (p *Provider) fitsHints(req *authorizationRequest, current *session) bool {
 	user := p.directory.findUser(current.username)
-	if req.checkHintedUser(user) != nil {
+	if p.checkHintedUser(req, user) != nil {
 		return false
 	}
 	return req.loginHint == "" || p.directory.findUser(req.loginHint) == user

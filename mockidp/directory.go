@@ -44,6 +44,21 @@ func (d *directory) register(client *Client, r *registration) bool {
 	return true
 }
 
+// replace puts a registered client in the place of the one with its ID.
+func (d *directory) replace(client *Client, r *registration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.byID[client.ClientID], d.registered[client.ClientID] = client, r
+}
+
+// unregister forgets a registered client; its tokens go with it, since they are nobody's.
+func (d *directory) unregister(id string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.byID, id)
+	delete(d.registered, id)
+}
+
 // registration returns nil for a client that did not register itself.
 func (d *directory) registration(id string) *registration {
 	d.mu.RLock()

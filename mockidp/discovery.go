@@ -48,6 +48,8 @@ type metadata struct {
 	ACRValues             []string                  `json:"acr_values_supported"`
 	ResponseIss           bool                      `json:"authorization_response_iss_parameter_supported"`
 	ClaimsParameter       bool                      `json:"claims_parameter_supported"`
+	RequestObjectAlgs     []jose.SignatureAlgorithm `json:"request_object_signing_alg_values_supported"`
+	RegisteredURIs        bool                      `json:"require_request_uri_registration"`
 	RequestParameter      bool                      `json:"request_parameter_supported"`
 	RequestURIParameter   bool                      `json:"request_uri_parameter_supported"`
 	RequirePushed         bool                      `json:"require_pushed_authorization_requests"`
@@ -78,7 +80,7 @@ func (p *Provider) metadata(requestHost string) metadata {
 		ResponseTypes:         supportedResponseTypes(),
 		ResponseModes:         supportedResponseModes(),
 		GrantTypes:            supportedGrantTypes(),
-		SubjectTypes:          []string{"public"},
+		SubjectTypes:          []string{subjectPublic, subjectPairwise},
 		IDTokenAlgs:           p.keys.algorithms(),
 		UserinfoAlgs:          p.keys.algorithms(),
 		TokenAuthMethods:      supportedAuthMethods(),
@@ -93,6 +95,10 @@ func (p *Provider) metadata(requestHost string) metadata {
 		ACRValues:             p.acrValues(),
 		ResponseIss:           !p.dialect.NoResponseIss,
 		ClaimsParameter:       true,
+		RequestParameter:      true,
+		RequestURIParameter:   true,
+		RegisteredURIs:        true,
+		RequestObjectAlgs:     assertionAlgorithms(),
 	}
 	return m.without(p.urls)
 }

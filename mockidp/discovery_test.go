@@ -38,7 +38,7 @@ func TestDiscovery(t *testing.T) {
 			"userinfo_endpoint":                     issuer + "/userinfo",
 			"end_session_endpoint":                  issuer + "/end_session",
 			"response_types_supported":              `["code","id_token","id_token token","code id_token","code token","code id_token token"]`,
-			"subject_types_supported":               `["public"]`,
+			"subject_types_supported":               `["public","pairwise"]`,
 			"id_token_signing_alg_values_supported": `["RS256","ES256"]`,
 			"code_challenge_methods_supported":      `["S256"]`,
 			"grant_types_supported":                 `["authorization_code","refresh_token","implicit","client_credentials","urn:ietf:params:oauth:grant-type:device_code","urn:ietf:params:oauth:grant-type:token-exchange"]`,
@@ -56,7 +56,7 @@ func TestDiscovery(t *testing.T) {
 	})
 	t.Run("Discovery 1.0 3: what defaults to true is said", func(t *testing.T) {
 		for name, want := range map[string]bool{
-			"request_parameter_supported": false, "request_uri_parameter_supported": false, "claims_parameter_supported": true,
+			"request_parameter_supported": true, "request_uri_parameter_supported": true, "claims_parameter_supported": true,
 			"authorization_response_iss_parameter_supported": true,
 		} {
 			if doc[name] != want {

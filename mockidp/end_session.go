@@ -89,7 +89,7 @@ func (p *Provider) vouches(h *hint, current *session) bool {
 	if h == nil {
 		return false
 	}
-	user := p.directory.userBySub(h.sub)
+	user := p.userBySubject(p.directory.client(h.audience), h.sub)
 	return user != nil && user.Username == current.username
 }
 

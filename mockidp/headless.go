@@ -64,7 +64,7 @@ func (p *Provider) headlessAnswer(req *authorizationRequest, asked params, user 
 	if e := p.readRequest(req, asked); e != nil {
 		return nil, e
 	}
-	if e := req.checkHintedUser(user); e != nil {
+	if e := p.checkHintedUser(req, user); e != nil {
 		return nil, e
 	}
 	s, _ := p.store.login("", p.random.token(), p.random.token(), user, p.editedOnly(user), p.acrFor(req), p.now())

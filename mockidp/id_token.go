@@ -15,7 +15,7 @@ func (p *Provider) idTokenClaims(client *Client, user *User, e dialectEdit, auth
 	claims := p.released(e)
 	maps.Copy(claims, map[string]any{
 		"iss":       p.issuerFor(user),
-		"sub":       user.Sub,
+		"sub":       p.subjectOf(client, user),
 		"aud":       client.ClientID,
 		"iat":       now.Unix(),
 		"exp":       now.Add(p.cfg.Lifetimes.IDToken).Unix(),

@@ -29,7 +29,7 @@ func (p *Provider) serveIntrospection(w http.ResponseWriter, r *http.Request) {
 
 func (p *Provider) introspect(token string) map[string]any {
 	now := p.now()
-	if access := p.store.accessToken(token, now); access != nil {
+	if access := p.store.accessToken(token, now); access != nil && p.directory.client(access.grant.clientID) != nil {
 		claims := p.describeAccessToken(access)
 		claims["active"], claims["token_type"] = true, tokenTypeBearer
 		if access.grant.username != "" {
@@ -38,7 +38,7 @@ func (p *Provider) introspect(token string) map[string]any {
 		return claims
 	}
 	refresh := p.store.refreshToken(token, now)
-	if refresh == nil {
+	if refresh == nil || p.directory.client(refresh.grant.clientID) == nil {
 		return map[string]any{"active": false}
 	}
 	claims := map[string]any{
@@ -46,7 +46,7 @@ func (p *Provider) introspect(token string) map[string]any {
 		"scope": refresh.grant.scopes.String(), "iat": refresh.issued.Unix(), "exp": refresh.issued.Add(p.cfg.Lifetimes.RefreshToken).Unix(),
 	}
 	if user := p.userOf(refresh.grant); user != nil {
-		claims["sub"] = user.Sub
+		claims["sub"] = p.subjectOf(p.directory.client(refresh.grant.clientID), user)
 	}
 	return claims
 }

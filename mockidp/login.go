@@ -133,7 +133,7 @@ func (p *Provider) serveLogin(w http.ResponseWriter, r *http.Request) {
 		p.refuseAuthorization(w, r, req, failure(errAccessDenied, "the user refused"))
 		return
 	}
-	if e := req.checkHintedUser(form.user); e != nil {
+	if e := p.checkHintedUser(req, form.user); e != nil {
 		p.refuseAuthorization(w, r, req, e)
 		return
 	}

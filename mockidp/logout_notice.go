@@ -104,7 +104,7 @@ func (p *Provider) logoutToken(client *Client, ended *endedSession) (string, err
 		"events": map[string]any{backchannelLogoutEvent: map[string]any{}},
 	}
 	if user := p.directory.findUser(ended.username); user != nil {
-		claims["sub"] = user.Sub
+		claims["sub"] = p.subjectOf(client, user)
 	}
 	return p.keys.sign(client.IDTokenSignedResponseAlg, typLogoutToken, claims)
 }

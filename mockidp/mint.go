@@ -59,6 +59,9 @@ func Claim(name string, value any) ClaimsEdit {
 // user has. The edits are applied in order and may make it wrong in any way; the signature stays right. It is for tests.
 func (p *Provider) MintIDToken(user, clientID string, edits ...ClaimsEdit) (string, error) {
 	client, u := p.directory.client(clientID), p.directory.findUser(user)
+	if u == nil {
+		u = p.userBySubject(client, user)
+	}
 	if client == nil {
 		return "", fmt.Errorf("minting an ID token: there is no client %q", clientID)
 	}

@@ -32,8 +32,8 @@ const (
 	errServerError              = "server_error"
 	errConsentRequired          = "consent_required"
 	errLoginRequired            = "login_required"
-	errRequestNotSupported      = "request_not_supported"
-	errRequestURINotSupported   = "request_uri_not_supported"
+	errInvalidRequestObject     = "invalid_request_object" // RFC 9101 section 6.2, with the one below
+	errInvalidRequestURI        = "invalid_request_uri"
 	errRegistrationNotSupported = "registration_not_supported"
 )
 

@@ -33,6 +33,7 @@ type Provider struct {
 	faults    *faultEngine
 	recorder  *recorder // nil unless requests are recorded
 	logins    loginQueue
+	remote    remoteKeys
 	debugger  bool // shows what is recorded on a page
 	// certificates are those of the keys, by kid, in a dialect that publishes them.
 	certificates sync.Map
@@ -128,7 +129,9 @@ func (p *Provider) endpoints() []endpoint {
 	if p.cfg.EnableRegistration {
 		list = append(list,
 			endpoint{"registration", pathRegistration, "POST", p.serveRegistration},
-			endpoint{"registration_client", pathRegistration + "/{client_id}", "GET", p.serveRegisteredClient})
+			endpoint{"registration_client", pathRegistration + "/{client_id}", "GET", p.serveRegisteredClient},
+			endpoint{"registration_client", pathRegistration + "/{client_id}", "PUT", p.serveRegisteredClient},
+			endpoint{"registration_client", pathRegistration + "/{client_id}", "DELETE", p.serveRegisteredClient})
 	}
 	if p.cfg.EnableTestMint {
 		list = append(list, endpoint{"test_mint", pathTestMint, "POST", p.serveTestMint})

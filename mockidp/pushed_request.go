@@ -17,7 +17,7 @@ func (p *Provider) servePushedRequest(w http.ResponseWriter, r *http.Request) {
 	client, in, e := p.readClientRequest(w, r)
 	var req *authorizationRequest
 	if e == nil {
-		req, e = p.readPushedRequest(client, in)
+		req, e = p.readPushedRequest(r, client, in)
 	}
 	if e != nil {
 		p.refuseClient(w, r, "pushed authorization request", client, e)
@@ -29,11 +29,15 @@ func (p *Provider) servePushedRequest(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusCreated, map[string]any{"request_uri": uri, "expires_in": int64(p.cfg.Lifetimes.PushedRequest / time.Second)})
 }
 
-func (p *Provider) readPushedRequest(client *Client, in params) (*authorizationRequest, *oauthError) {
+func (p *Provider) readPushedRequest(r *http.Request, client *Client, in params) (*authorizationRequest, *oauthError) {
 	if in.get("request_uri") != "" {
 		return nil, failure(errInvalidRequest, "request_uri cannot be pushed")
 	}
 	in["client_id"] = []string{client.ClientID}
+	in, e := p.withRequestObject(r.Context(), in)
+	if e != nil {
+		return nil, e
+	}
 	req, problem := p.identifyRequest(in)
 	if problem != "" {
 		return nil, failure(errInvalidRequest, "%s", problem)

@@ -35,13 +35,16 @@ type clientMetadata struct {
 	FrontchannelLogoutURI             string                  `json:"frontchannel_logout_uri,omitempty"`
 	FrontchannelLogoutSessionRequired bool                    `json:"frontchannel_logout_session_required,omitempty"`
 	RequirePushedRequests             bool                    `json:"require_pushed_authorization_requests,omitempty"`
+	JWKSURI                           string                  `json:"jwks_uri,omitempty"`
+	RequestURIs                       []string                `json:"request_uris,omitempty"`
+	RequestObjectSigningAlg           jose.SignatureAlgorithm `json:"request_object_signing_alg,omitempty"`
+	RequireSignedRequestObject        bool                    `json:"require_signed_request_object,omitempty"`
+	SubjectType                       string                  `json:"subject_type,omitempty"`
 }
 
 // unsupportedMetadata would be a promise that is not kept.
 type unsupportedMetadata struct {
-	JWKSURI              string `json:"jwks_uri"`
 	SectorIdentifierURI  string `json:"sector_identifier_uri"`
-	SubjectType          string `json:"subject_type"`
 	IDTokenEncryptedAlg  string `json:"id_token_encrypted_response_alg"`
 	UserinfoEncryptedAlg string `json:"userinfo_encrypted_response_alg"`
 	SoftwareStatement    string `json:"software_statement"`
@@ -66,7 +69,7 @@ type registration struct {
 
 // serveRegistration registers a client. It is open to anyone, and there only if enable_registration is set.
 func (p *Provider) serveRegistration(w http.ResponseWriter, r *http.Request) {
-	metadata, e := readRegistration(w, r)
+	metadata, _, e := readRegistration(w, r)
 	var response *registrationResponse
 	if e == nil {
 		response, e = p.register(r, metadata)
@@ -80,26 +83,24 @@ func (p *Provider) serveRegistration(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusCreated, response)
 }
 
-func readRegistration(w http.ResponseWriter, r *http.Request) (clientMetadata, *oauthError) {
+// readRegistration returns the metadata, and the body for what else is in it.
+func readRegistration(w http.ResponseWriter, r *http.Request) (clientMetadata, []byte, *oauthError) {
 	var metadata clientMetadata
 	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/json" {
-		return metadata, failure(errInvalidClientMetadata, "the body must be application/json")
+		return metadata, nil, failure(errInvalidClientMetadata, "the body must be application/json")
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
-		return metadata, failure(errInvalidClientMetadata, "the body could not be read or is larger than %d bytes", maxBody)
+		return metadata, nil, failure(errInvalidClientMetadata, "the body could not be read or is larger than %d bytes", maxBody)
 	}
 	var other unsupportedMetadata
 	if err := errors.Join(json.Unmarshal(body, &metadata), json.Unmarshal(body, &other)); err != nil {
-		return metadata, failure(errInvalidClientMetadata, "the body is not a JSON object of client metadata: %v", err)
-	}
-	if other.SubjectType == "public" {
-		other.SubjectType = ""
+		return metadata, nil, failure(errInvalidClientMetadata, "the body is not a JSON object of client metadata: %v", err)
 	}
 	if other != (unsupportedMetadata{}) {
-		return metadata, failure(errInvalidClientMetadata, "jwks_uri, sector_identifier_uri, pairwise subjects, encrypted responses and software statements are not supported")
+		return metadata, nil, failure(errInvalidClientMetadata, "sector_identifier_uri, encrypted responses and software statements are not supported")
 	}
-	return metadata, nil
+	return metadata, body, nil
 }
 
 // register fills in the defaults of the specification, which are stricter than those of the configuration file.
@@ -111,19 +112,40 @@ func (p *Provider) register(r *http.Request, m clientMetadata) (*registrationRes
 	client.ClientID = p.random.token()
 	response := &registrationResponse{ClientID: client.ClientID, ClientIDIssuedAt: p.now().Unix(),
 		RegistrationAccessToken: p.random.token(), RegistrationClientURI: p.urls.back(r.Host, pathRegistration) + "/" + client.ClientID}
-	if !client.public() && m.TokenEndpointAuthMethod != authMethodPrivateKey {
-		client.ClientSecret = p.random.token()
-		response.ClientSecret, response.ClientSecretExpiresAt = client.ClientSecret, new(int64)
-	}
-	client = client.withDefaults()
-	if e := p.checkRegistration(client); e != nil {
+	client.ClientSecret = p.secretFor(m, "")
+	client, e := p.registrable(client, m, response)
+	if e != nil {
 		return nil, e
 	}
-	response.clientMetadata = m.effective(client)
 	if !p.directory.register(&client, &registration{token: keyOf(response.RegistrationAccessToken), response: *response}) {
 		return nil, failure(errInvalidClientMetadata, "there are %d registered clients already, which is the most there may be", maxRegistered)
 	}
 	return response, nil
+}
+
+// secretFor is the secret that the client has, or a new one; "" for a method that needs none.
+func (p *Provider) secretFor(m clientMetadata, has string) string {
+	switch {
+	case m.TokenEndpointAuthMethod == authMethodNone || m.TokenEndpointAuthMethod == authMethodPrivateKey:
+		return ""
+	case has != "":
+		return has
+	}
+	return p.random.token()
+}
+
+// registrable checks a client and completes what it is told.
+func (p *Provider) registrable(client Client, m clientMetadata, response *registrationResponse) (Client, *oauthError) {
+	response.ClientSecret, response.ClientSecretExpiresAt = client.ClientSecret, nil
+	if client.ClientSecret != "" {
+		response.ClientSecretExpiresAt = new(int64)
+	}
+	client = client.inDialect(p.dialect).withDefaults()
+	if e := p.checkRegistration(client); e != nil {
+		return client, e
+	}
+	response.clientMetadata = m.effective(client)
+	return client, nil
 }
 
 func (p *Provider) checkRegistration(client Client) *oauthError {
@@ -156,28 +178,14 @@ func (m clientMetadata) client() Client {
 		UserinfoSignedResponseAlg: m.UserinfoSignedResponseAlg, BackchannelLogoutURI: m.BackchannelLogoutURI,
 		BackchannelLogoutSessionRequired: m.BackchannelLogoutSessionRequired, FrontchannelLogoutURI: m.FrontchannelLogoutURI,
 		FrontchannelLogoutSessionRequired: m.FrontchannelLogoutSessionRequired, RequirePushedRequests: m.RequirePushedRequests,
+		JWKSURI: m.JWKSURI, RequestURIs: m.RequestURIs, RequestObjectSigningAlg: m.RequestObjectSigningAlg,
+		RequireSignedRequestObject: m.RequireSignedRequestObject, SubjectType: m.SubjectType,
 	}
 }
 
 // effective tells the client what it was registered with, defaults included.
 func (m clientMetadata) effective(c Client) clientMetadata {
+	m.SubjectType = c.SubjectType
 	m.ApplicationType, m.ResponseTypes, m.GrantTypes, m.IDTokenSignedResponseAlg = c.ApplicationType, c.ResponseTypes, c.GrantTypes, c.IDTokenSignedResponseAlg
 	return m
-}
-
-// serveRegisteredClient tells a client what is registered (Dynamic Client Registration 1.0 section 4).
-func (p *Provider) serveRegisteredClient(w http.ResponseWriter, r *http.Request) {
-	token, e := bearerToken(w, r)
-	if e != nil {
-		writeBearerError(w, e)
-		return
-	}
-	found := p.directory.registration(r.PathValue("client_id"))
-	if token == "" || found == nil || found.token != keyOf(token) {
-		writeBearerError(w, failure(errInvalidToken, "the registration_access_token does not fit the client"))
-		return
-	}
-	response := found.response
-	response.RegistrationAccessToken = token
-	writeJSON(w, http.StatusOK, response)
 }

@@ -117,7 +117,7 @@ func (p *Provider) readParty(in params, name string) (party, *oauthError) {
 		}
 		found := party{sub: access.grant.clientID, parent: access.grant, scopes: access.scopes, actor: access.actor()}
 		if found.user = p.userOf(access.grant); found.user != nil {
-			found.sub = found.user.Sub
+			found.sub = p.subjectOf(p.directory.client(access.grant.clientID), found.user)
 		}
 		return found, nil
 	case tokenTypeURIID:
@@ -134,7 +134,8 @@ func (p *Provider) readIDTokenParty(token, name string) (party, *oauthError) {
 	}
 	expires, _ := claims["exp"].(float64)
 	sub, _ := claims["sub"].(string)
-	user := p.directory.userBySub(sub)
+	issuedTo, _ := claims["aud"].(string)
+	user := p.userBySubject(p.directory.client(issuedTo), sub)
 	switch {
 	case !p.isIssuer(claims["iss"]):
 		return party{}, failure(errInvalidRequest, "%s is not an ID token of this provider", name)
