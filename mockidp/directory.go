@@ -51,7 +51,7 @@ func (d *directory) replace(client *Client, r *registration) {
 	d.byID[client.ClientID], d.registered[client.ClientID] = client, r
 }
 
-// unregister forgets a registered client; its tokens go with it, since they are nobody's.
+// unregister forgets a registered client.
 func (d *directory) unregister(id string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

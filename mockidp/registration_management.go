@@ -25,6 +25,7 @@ func (p *Provider) serveRegisteredClient(w http.ResponseWriter, r *http.Request)
 	switch r.Method {
 	case http.MethodDelete:
 		p.directory.unregister(response.ClientID)
+		p.store.revokeClient(response.ClientID)
 		p.log.InfoContext(r.Context(), "client removed itself", "client_id", response.ClientID)
 		noStore(w)
 		w.WriteHeader(http.StatusNoContent)

@@ -348,6 +348,18 @@ func (s *store) revoke(token, clientID string, now time.Time) bool {
 	return true
 }
 
+// revokeClient ends every grant of a client. It looks at all there is, which a client that removes itself is worth.
+func (s *store) revokeClient(clientID string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.accessTokens.entries {
+		e.value.grant.revoked = e.value.grant.revoked || e.value.grant.clientID == clientID
+	}
+	for _, e := range s.refreshTokens.entries {
+		e.value.grant.revoked = e.value.grant.revoked || e.value.grant.clientID == clientID
+	}
+}
+
 func (s *store) putPushed(uri string, req *authorizationRequest, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -36,10 +36,6 @@ func (p *Provider) serveUserinfo(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	client := p.directory.client(access.grant.clientID)
-	if client == nil {
-		writeBearerError(w, failure(errInvalidToken, "the client is no longer registered"))
-		return
-	}
 	edit := dialectEdit{part: partUserinfo, user: user, client: client, grant: access.grant, granted: access.scopes, asked: namesIn(access.grant.claims.userinfo)}
 	claims := p.released(edit)
 	claims["sub"] = p.subjectOf(client, user)
