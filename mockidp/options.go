@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -84,6 +85,9 @@ func (s *randomSource) token() string {
 	}
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
+
+// id returns 128 random bits in base64url, for what is unique and no secret.
+func (s *randomSource) id() string { return strings.Clone(s.token()[:22]) }
 
 // userCode returns a code for people to type (RFC 8628 section 6.1).
 func (s *randomSource) userCode() string {

@@ -17,7 +17,7 @@ func (p *Provider) currentSession(r *http.Request) *session {
 // signIn starts a session for the user, who may have claims of this login, in place of the browser's old one, and sets its cookie.
 func (p *Provider) signIn(w http.ResponseWriter, r *http.Request, user *User, acr string) *session {
 	cookie := p.random.token()
-	s, replaced := p.store.login(cookieValue(r, sessionCookie), cookie, p.random.token(), user, p.editedOnly(user), acr, p.now())
+	s, replaced := p.store.login(cookieValue(r, sessionCookie), cookie, p.random.id(), user, p.editedOnly(user), acr, p.now())
 	p.setCookie(w, sessionCookie, cookie)
 	p.log.InfoContext(r.Context(), "signed in", "user", user.Username)
 	p.tellBackchannels(r.Context(), replaced)

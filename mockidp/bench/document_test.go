@@ -20,7 +20,7 @@ func TestDocument_PairsTheRoundsAndSaysWhoIsAhead(t *testing.T) {
 		"| peer 2 | 4.0 (4.0–4.0) | 1.50 (1.00–2.00) |", // ahead: less time is better
 		"| peer 2 | 50 (50–50) | 2.00 (2.00–2.00) |",    // ahead: more logins are better
 		"| peer 2 | 400 (400–400) | 0.50 (0.50–0.50) |", // behind is said, too
-		"spends 10 % of a",
+		"it came to 10 % of",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing in\n%s", want, text)

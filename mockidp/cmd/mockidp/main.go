@@ -36,9 +36,9 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
 }
 
-// smallHeap is how much garbage there may be, in percent of what is in use: half of what Go allows. A mock provider runs beside
+// smallHeap is how much garbage there may be, in percent of what is in use: a quarter of what Go allows. A mock provider runs beside
 // what matters, often several at a time, and spends nearly all its time on signatures anyway.
-const smallHeap = 50
+const smallHeap = 25
 
 // keepSmall leaves the choice to GOGC if that is set.
 func keepSmall() {
