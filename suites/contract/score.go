@@ -214,9 +214,9 @@ func knownText(outcomes []Outcome) string {
 
 func firstThree(words []string) string {
 	if len(words) <= 3 {
-		return strings.Join(words, ", ")
+		return strings.Join(words, "; ")
 	}
-	return fmt.Sprintf("%s and %d more", strings.Join(words[:3], ", "), len(words)-3)
+	return fmt.Sprintf("%s and %d more", strings.Join(words[:3], "; "), len(words)-3)
 }
 
 func first(outcomes []Outcome, s Standing) string {

@@ -83,7 +83,7 @@ func TestScoreNamesPartsAndAtMostThreeReferences(t *testing.T) {
 		a.Known = append(a.Known, k)
 	}
 	b.Known[0].Part, b.Known[0].Version = "oauth2-proxy", "v7.8.1"
-	want := "Conformant: 0 of 2 requirements hold; 1 deviation is known for gw v1 (issue 1, CVE-0, CVE-1 and 2 more) and 1 deviation is known for oauth2-proxy v7.8.1 (issue 1)."
+	want := "Conformant: 0 of 2 requirements hold; 1 deviation is known for gw v1 (issue 1; CVE-0; CVE-1 and 2 more) and 1 deviation is known for oauth2-proxy v7.8.1 (issue 1)."
 	if got := Score([]Outcome{a, b}).Sentence; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

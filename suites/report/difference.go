@@ -55,9 +55,6 @@ type Compared struct {
 	Conclusion Conclusion `json:"conclusion"`
 }
 
-// Label names the subject in a few words.
-func (c Compared) Label() string { return label(c.Subject, c.Platform) }
-
 // Difference is one requirement that stands differently.
 type Difference struct {
 	ID       string           `json:"id"`
@@ -116,6 +113,23 @@ func label(s Subject, p Platform) string {
 		}
 	}
 	return "no subject on " + cmp.Or(p.Name, "an unknown platform")
+}
+
+// labelsOf names the subjects of several reports. Where the gateway alone does not tell them apart the auth service does, if
+// it can.
+func labelsOf(documents []Document) []string {
+	labels := make([]string, len(documents))
+	seen := map[string]int{}
+	for i, d := range documents {
+		labels[i] = printable(label(d.Subject, d.Platform))
+		seen[labels[i]]++
+	}
+	for i, d := range documents {
+		if with := strings.TrimSpace(d.Subject.AuthService.Name + " " + d.Subject.AuthService.Version); seen[labels[i]] > 1 && with != "" {
+			labels[i] += ", " + printable(with)
+		}
+	}
+	return labels
 }
 
 func difference(a, b *Result) Difference {
@@ -229,8 +243,9 @@ func WriteComparisonJSON(w io.Writer, c Comparison) error {
 func WriteComparison(w io.Writer, a, b Document, color bool) error {
 	c := Compare(cleaned(a), cleaned(b))
 	s := summary{color: color}
-	s.compared("A", c.A)
-	s.compared("B", c.B)
+	labels := labelsOf([]Document{a, b})
+	s.compared("A", labels[0], c.A)
+	s.compared("B", labels[1], c.B)
 	s.b.WriteString("\n")
 	for _, change := range Changes() {
 		group := c.Of(change)
@@ -248,8 +263,8 @@ func WriteComparison(w io.Writer, a, b Document, color bool) error {
 	return err
 }
 
-func (s *summary) compared(name string, c Compared) {
-	fmt.Fprintf(&s.b, "%s  %s, run %s\n   %s\n", s.paint("1", name), oneLine(c.Label()), oneLine(c.Run.ID), oneLine(c.Conclusion.Sentence))
+func (s *summary) compared(name, label string, c Compared) {
+	fmt.Fprintf(&s.b, "%s  %s, run %s\n   %s\n", s.paint("1", name), oneLine(label), oneLine(c.Run.ID), oneLine(c.Conclusion.Sentence))
 }
 
 func (s *summary) difference(d Difference) {

@@ -125,6 +125,17 @@ func TestTheMatrixHasARowForEachRequirementAndACellForEachSubject(t *testing.T) 
 	}
 }
 
+func TestSubjectsBehindOneGatewayAreToldApartByTheirAuthService(t *testing.T) {
+	a, b, c := conformant(), conformant(), conformant()
+	b.Subject.AuthService = Part{Name: "oauth2-proxy", Version: "7.8.1"}
+	c.Subject.Gateway = Part{Name: "traefik", Version: "3"}
+	got := labelsOf([]Document{a, b, c})
+	want := []string{"ingress-nginx v1.11.0 on kind, proxy v0.1.0", "ingress-nginx v1.11.0 on kind, oauth2-proxy 7.8.1", "traefik 3 on kind"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func FuzzMatrixStaysWellFormed(f *testing.F) {
 	for _, text := range hostileTexts() {
 		f.Add(text)

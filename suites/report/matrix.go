@@ -102,10 +102,11 @@ func WriteMatrix(w io.Writer, documents []Document) error {
 
 func newMatrix(documents []Document) matrixPage {
 	p := matrixPage{Style: template.CSS(htmlStyle), Script: template.JS(htmlScript), Policy: policy(htmlStyle, htmlScript), Levels: contract.Levels()}
+	labels := labelsOf(documents)
 	for i, d := range documents {
 		doc := cleaned(d)
 		p.Subjects = append(p.Subjects, matrixSubject{
-			Document: doc, Letter: letter(i), Label: label(doc.Subject, doc.Platform), Headline: headline(doc.Conclusion),
+			Document: doc, Letter: letter(i), Label: labels[i], Headline: headline(doc.Conclusion),
 			Standing: overall(doc.Conclusion), Bar: bar(doc.Conclusion.Counts),
 		})
 	}
@@ -123,7 +124,10 @@ func newMatrix(documents []Document) matrixPage {
 			p.Standings = append(p.Standings, standing)
 		}
 	}
-	p.Lede = fmt.Sprintf("%d requirements, %d subjects.", len(rows), len(p.Subjects))
+	p.Lede = "Every requirement stands alike."
+	if p.Differing > 0 {
+		p.Lede = fmt.Sprintf("%d %s not stand alike.", p.Differing, plural(p.Differing, "requirement does", "requirements do"))
+	}
 	if len(p.Subjects) == 2 {
 		c := Compare(p.Subjects[0].Document, p.Subjects[1].Document)
 		p.Lede = c.Sentence()
