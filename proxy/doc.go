@@ -43,7 +43,7 @@
 //	              (oauth2-proxy allows the last two); or the token's owner is not admitted
 //	          503 a bearer token while the provider was never reached: neither good nor bad is known
 //	sign_in   200 page; it never ends a session, where oauth2-proxy's does; 302 with --skip-provider-button
-//	start     302; 503 while the provider was never reached
+//	start     302; 400 when neither --redirect-url nor the request names a host; 503 while the provider was never reached
 //	callback  302; 200 page that goes on by itself with --cookie-samesite=strict
 //	          403 state missing, foreign, used or late (oauth2-proxy: 500 or 403); nonce; person not admitted; the
 //	              provider's error answer; a code the provider no longer takes

@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -380,5 +381,45 @@ func TestNothingSecretIsLogged(t *testing.T) {
 	}
 	if !strings.Contains(f.log.String(), "signed in") {
 		t.Error("nothing was logged at all: the test proves nothing")
+	}
+}
+
+// A userinfo endpoint that fails or answers what cannot be trusted makes no session.
+func TestUserInfoThatCannotBeTrustedMakesNoSession(t *testing.T) {
+	const good = `{"sub":"u-1","email":"ann@example.com"}`
+	for _, tc := range []struct {
+		name, contentType, body string
+		status, want            int
+	}{
+		{"right", "application/json", good, 200, 302},
+		{"right, with a charset", "application/json; charset=utf-8", good, 200, 302},
+		{"no subject", "application/json", `{"email":"ann@example.com"}`, 200, 502},
+		{"another subject", "application/json", `{"sub":"u-2","email":"ann@example.com"}`, 200, 502},
+		{"the subject as a list", "application/json", `{"sub":["u-1"],"email":"ann@example.com"}`, 200, 502},
+		{"an unsigned token", "application/jwt", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ1LTEiLCJlbWFpbCI6ImFubkBleGFtcGxlLmNvbSJ9.", 200, 502},
+		{"a page", "text/html", "<html>", 200, 502},
+		{"a list", "application/json", "[]", 200, 502},
+		{"nothing", "application/json", "", 200, 502},
+		{"no content", "", "", 204, 502},
+		{"refused", "application/json", good, 401, 502},
+		{"forbidden", "application/json", good, 403, 502},
+		{"failing", "application/json", good, 503, 502},
+		{"endless", "application/json", `{"sub":"u-1","email":"` + strings.Repeat("a", maxProviderBody) + `"}`, 200, 502},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			f := newFixture(t, nil)
+			f.op.set(func() {
+				delete(f.op.user, "email")
+				f.op.answerUserInfo = func(w http.ResponseWriter) {
+					w.Header().Set("Content-Type", tc.contentType)
+					w.WriteHeader(tc.status)
+					_, _ = io.WriteString(w, tc.body)
+				}
+			})
+			wantStatus(t, f.login("/"), tc.want)
+			if tc.want != 302 && f.cookie("_oauth2_proxy") != "" {
+				t.Error("there is a session")
+			}
+		})
 	}
 }

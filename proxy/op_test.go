@@ -57,28 +57,29 @@ type testOP struct {
 	*httptest.Server
 	clock *clock
 
-	mu          sync.Mutex
-	key         *ecdsa.PrivateKey
-	keyID       string
-	signWith    *ecdsa.PrivateKey     // instead of the published key
-	codes       map[string]url.Values // code → authorization request
-	refresh     map[string]string     // valid refresh tokens → user
-	reused      int                   // refresh tokens presented that were not valid
-	user        map[string]any        // ID token claims
-	userInfo    map[string]any
-	issuer      string                                  // in the discovery document and tokens; default: URL
-	tamper      func(map[string]any)                    // last word on ID token claims
-	answer      func(r *http.Request) map[string]string // replaces the authorization answer
-	tokenFail   func(form url.Values) (status int, code string)
-	keysOnly    bool // no endpoint for logins
-	namesItself bool // announces iss in authorization responses
-	noRefresh   bool
-	noIDToken   bool
-	down        bool
-	tokenHits   int
-	jwksHits    int
-	authStyle   []string
-	heard       []string // path and X-Request-Id of each request
+	mu             sync.Mutex
+	key            *ecdsa.PrivateKey
+	keyID          string
+	signWith       *ecdsa.PrivateKey     // instead of the published key
+	codes          map[string]url.Values // code → authorization request
+	refresh        map[string]string     // valid refresh tokens → user
+	reused         int                   // refresh tokens presented that were not valid
+	user           map[string]any        // ID token claims
+	userInfo       map[string]any
+	issuer         string                                  // in the discovery document and tokens; default: URL
+	tamper         func(map[string]any)                    // last word on ID token claims
+	answer         func(r *http.Request) map[string]string // replaces the authorization answer
+	tokenFail      func(form url.Values) (status int, code string)
+	keysOnly       bool // no endpoint for logins
+	namesItself    bool // announces iss in authorization responses
+	noRefresh      bool
+	noIDToken      bool
+	down           bool
+	tokenHits      int
+	jwksHits       int
+	authStyle      []string
+	heard          []string                  // path and X-Request-Id of each request
+	answerUserInfo func(http.ResponseWriter) // instead of userInfo
 }
 
 func newTestOP(t testing.TB, c *clock) *testOP {
@@ -92,7 +93,13 @@ func newTestOP(t testing.TB, c *clock) *testOP {
 	mux.HandleFunc("/jwks", op.jwks)
 	mux.HandleFunc("/authorize", op.authorize)
 	mux.HandleFunc("/token", op.token)
-	mux.HandleFunc("/userinfo", func(w http.ResponseWriter, _ *http.Request) { op.writeJSON(w, op.userInfo) })
+	mux.HandleFunc("/userinfo", func(w http.ResponseWriter, _ *http.Request) {
+		if op.answerUserInfo != nil {
+			op.answerUserInfo(w)
+			return
+		}
+		op.writeJSON(w, op.userInfo)
+	})
 	op.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		op.set(func() { op.heard = append(op.heard, strings.TrimSpace(r.URL.Path+" "+r.Header.Get("X-Request-Id"))) })
 		if op.get(func() bool { return op.down }) {

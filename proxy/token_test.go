@@ -76,7 +76,7 @@ func TestATokenIsThreePartsAndNothingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, bad := range []string{
-		"", "a", "a.b", good + ".", good + ".x", " " + good, good + "\n", strings.Replace(good, ".", ". ", 1), good + "=",
+		"", "a", "a.b", good + ".", "." + good, good + ".x", good[:strings.LastIndexByte(good, '.')], " " + good, good + "\n", strings.Replace(good, ".", ". ", 1), good + "=",
 		strings.Replace(good, ".", "..", 1), `{"payload":"e30"}`,
 	} {
 		if _, err := parseCompact(bad, idTokenTypes); err == nil {
