@@ -89,6 +89,13 @@ func TestMistakesNameTheSettingToMend(t *testing.T) {
 		{with("--upstream-timeout=0"), nil, "--upstream-timeout"},
 		{with("--pass-access-token"), nil, "--pass-access-token has no effect"},
 		{with("--oidc-extra-audience=x"), nil, "--oidc-extra-audience has no effect"},
+		{with("--redirect-url=https://app.test"), nil, "let it end in /oauth2/callback"},
+		{with("--redirect-url=http://app.test/oauth2/callback"), nil, "contradicts --cookie-secure=true"},
+		{with("--redirect-url=https://app.test/oauth2/callback", "--cookie-domain=other.test"), nil, "is not within --cookie-domain"},
+		{with("--redirect-url=https://badapp.test/oauth2/callback", "--cookie-domain=app.test"), nil, "is not within --cookie-domain"},
+		{with("--http-address=4180"), nil, "--http-address=\"4180\" is not an address"},
+		{with("--http-address="), nil, "is not an address"},
+		{with("--metrics-address=unix:///run/x"), nil, "is not an address"},
 		{with("--metrics-address=127.0.0.1:4180"), nil, "metrics need an address of their own"},
 		{with("--trusted-proxy-ip=10.0.0.0/8"), nil, "--trusted-proxy-ip has no effect"},
 		{with("--reverse-proxy", "--trusted-proxy-ip=ingress"), nil, "neither an IP address nor a network"},
@@ -114,6 +121,21 @@ func TestMistakesNameTheSettingToMend(t *testing.T) {
 		}
 		if err != nil && (strings.Contains(err.Error(), testSecret) || strings.Contains(err.Error(), "u:secret")) {
 			t.Errorf("the error quotes a secret: %v", err)
+		}
+	}
+}
+
+func TestCallbacksThatWorkAreAccepted(t *testing.T) {
+	for _, args := range [][]string{
+		{"--redirect-url=https://auth.app.test/oauth2/callback", "--cookie-domain=.app.test"},
+		{"--redirect-url=https://APP.test/oauth2/callback", "--cookie-domain=app.test"},
+		{"--redirect-url=https://app.test:8443/behind/a/prefix/oauth2/callback"},
+		{"--redirect-url=http://localhost:4180/oauth2/callback"},
+		{"--redirect-url=http://[::1]:4180/oauth2/callback"},
+		{"--redirect-url=http://app.test/oauth2/callback", "--cookie-secure=false"},
+	} {
+		if _, err := ParseConfig(append(args, minimalArgs...), nil, io.Discard); err != nil {
+			t.Errorf("%v: %v", args, err)
 		}
 	}
 }

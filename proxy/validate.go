@@ -5,6 +5,7 @@ package proxy
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -26,6 +27,7 @@ func (c Config) Validate() error {
 	return errors.Join(
 		c.validateProvider(),
 		c.validateCookie(),
+		c.validateCallback(),
 		c.validateStore(),
 		c.validateAdmission(),
 		c.validateServing(),
@@ -164,6 +166,32 @@ func (c Config) validateStore() error {
 	return errors.Join(errs...)
 }
 
+// validateCallback refuses a --redirect-url at which no login could end.
+func (c Config) validateCallback() error {
+	u, err := url.Parse(c.RedirectURL)
+	if c.RedirectURL == "" || err != nil {
+		return nil // the latter is named already
+	}
+	var errs []error
+	if !strings.HasSuffix(u.Path, "/callback") {
+		errs = append(errs, fmt.Errorf("--redirect-url=%q does not lead to the callback: let it end in %s/callback", c.RedirectURL, c.ProxyPrefix))
+	}
+	host := strings.ToLower(u.Hostname())
+	if u.Scheme == "http" && c.CookieSecure && !isLoopback(host) {
+		errs = append(errs, fmt.Errorf("--redirect-url=%q contradicts --cookie-secure=true: browsers keep such cookies from http; use https, or --cookie-secure=false to try things out", c.RedirectURL))
+	}
+	if d := bareDomain(c.CookieDomain); d != "" && host != d && !strings.HasSuffix(host, "."+d) {
+		errs = append(errs, fmt.Errorf("--redirect-url=%q is not within --cookie-domain=%q: browsers would drop the cookies", c.RedirectURL, c.CookieDomain))
+	}
+	return errors.Join(errs...)
+}
+
+// isLoopback says whether browsers treat http at host as secure (W3C Secure Contexts §3.1).
+func isLoopback(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || (err == nil && address.IsLoopback())
+}
+
 func (c Config) validateAdmission() error {
 	var errs []error
 	if len(c.EmailDomains) == 0 {
@@ -195,6 +223,18 @@ func (c Config) validateServing() error {
 	for _, p := range []struct{ flag, value string }{{"--ping-path", c.PingPath}, {"--ready-path", c.ReadyPath}} {
 		if p.value != "" && !prefixPattern.MatchString(p.value) {
 			errs = append(errs, fmt.Errorf("%s=%q must be empty or a path such as /health", p.flag, p.value))
+		}
+	}
+	for _, a := range []struct{ flag, value string }{{"--http-address", c.HTTPAddress}, {"--metrics-address", c.MetricsAddress}} {
+		if a.value == "" && a.flag == "--metrics-address" {
+			continue
+		}
+		_, port, err := net.SplitHostPort(a.value)
+		if err == nil {
+			_, err = net.LookupPort("tcp", port)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s=%q is not an address to listen on: use host:port, or :port for every address", a.flag, a.value))
 		}
 	}
 	if c.MetricsAddress != "" && c.MetricsAddress == c.HTTPAddress {
