@@ -582,7 +582,7 @@ func githubQuirks() map[string]func(*testing.T, *idp) {
 				t.Errorf("status %d without read:org", a.StatusCode)
 			}
 		},
-		"github/token-prefix": func(t *testing.T, s *idp) { wantMatch(t, "access_token", token(s, "").AccessToken, `^gho_\w`) },
+		"github/token-prefix": func(t *testing.T, s *idp) { wantMatch(t, "access_token", token(s, "").AccessToken, `^gho_[\w-]`) },
 	}
 }
 
