@@ -121,7 +121,7 @@ func bytesOf(f figures) float64    { return f.bytes }
 type bar struct {
 	scenario, what, against string
 	figure                  func(figures) float64
-	least, most             float64 // of the ratio's median; 0: no bound
+	least, most             float64 // of the ratio's median; neither: for information
 }
 
 func bars() []bar {
@@ -129,23 +129,32 @@ func bars() []bar {
 		{scenario: validSession, what: "throughput", against: compareName, figure: throughput, least: 4},
 		{scenario: validSession, what: "p99", against: compareName, figure: p99, most: 0.5},
 		{scenario: validSession, what: "throughput", against: limitName, figure: throughput, least: 0.75},
+		// What other programs on the machine take of a core shows in throughput and not in this.
+		{scenario: validSession, what: "CPU per request", against: compareName, figure: cpu},
+		{scenario: validSession, what: "CPU per request", against: limitName, figure: cpu},
 		{scenario: validSessionLogged, what: "throughput", against: compareName, figure: throughput, least: 4},
 		{scenario: validSessionLogged, what: "p99", against: compareName, figure: p99, most: 0.5},
 	}
 }
 
 func (b bar) bound() string {
-	if b.least > 0 {
+	switch {
+	case b.least > 0:
 		return fmt.Sprintf("at least %.2f", b.least)
+	case b.most > 0:
+		return fmt.Sprintf("at most %.2f", b.most)
 	}
-	return fmt.Sprintf("at most %.2f", b.most)
+	return "none"
 }
 
 func (b bar) holds(ratio float64) bool {
-	if b.least > 0 {
+	switch {
+	case b.least > 0:
 		return ratio >= b.least
+	case b.most > 0:
+		return ratio <= b.most
 	}
-	return ratio <= b.most
+	return true
 }
 
 // leastBusy is how much of its core a server must have used for its throughput to be its own. Less means that the load
@@ -155,13 +164,15 @@ const leastBusy = 0.85
 // missed is an error that names every bar that does not hold, or says that this run cannot tell.
 func (r *report) missed() error {
 	var errs []error
-	for _, b := range bars() {
-		res := r.result(b.scenario)
-		for _, server := range []string{proxyName, b.against} {
-			if used := res.over(server, busy).median; !(used >= leastBusy) {
-				errs = append(errs, fmt.Errorf("%s: cannot be judged: %s used %.0f %% of its core; let nothing else run beside this", b.scenario, server, 100*used))
+	for _, scenario := range []string{validSession, validSessionLogged} {
+		for _, server := range comparedServers() {
+			if used := r.result(scenario).over(server, busy).median; !(used >= leastBusy) {
+				errs = append(errs, fmt.Errorf("%s: cannot be judged: %s used %.0f %% of its core; let nothing else run beside this", scenario, server, 100*used))
 			}
 		}
+	}
+	for _, b := range bars() {
+		res := r.result(b.scenario)
 		if got := res.ratio(proxyName, b.against, b.figure); !b.holds(got.median) {
 			errs = append(errs, fmt.Errorf("%s: %s is %.2f of that of %s, wanted %s", b.scenario, b.what, got.median, b.against, b.bound()))
 		}
@@ -194,7 +205,10 @@ func (r *report) barTable() string {
 	for _, bar := range bars() {
 		got := r.result(bar.scenario).ratio(proxyName, bar.against, bar.figure)
 		verdict := "reached"
-		if !bar.holds(got.median) {
+		switch {
+		case bar.bound() == "none":
+			verdict = ""
+		case !bar.holds(got.median):
 			verdict = "**missed**"
 		}
 		fmt.Fprintf(&b, "| %s | %s against %s | %s | %.2f (%.2f–%.2f) | %s |\n", bar.scenario, bar.what, bar.against, bar.bound(), got.median, got.least, got.most, verdict)
