@@ -69,6 +69,7 @@ const (
 // What a correct relying party never does (Fault.Never).
 const (
 	NeverRedeem   = "redeem"   // ask the token endpoint
+	NeverResend   = "resend"   // ask it a second time in one login
 	NeverFetch    = "fetch"    // ask the foreign host for anything
 	NeverDisclose = "disclose" // send a code, token or secret to the foreign host
 )
@@ -77,6 +78,7 @@ const (
 func neverSentence(what string) string {
 	return map[string]string{
 		NeverRedeem:   "The code is not sent to the token endpoint.",
+		NeverResend:   "The code is sent once.",
 		NeverFetch:    "Nothing is asked of the foreign host.",
 		NeverDisclose: "No code, token or secret goes to the foreign host.",
 	}[what]
@@ -89,10 +91,11 @@ const (
 	JudgeForeignState = "foreign-state" // the same, while a login of its own is under way
 	JudgeSecret       = "secret"        // the client secret has characters that must be encoded
 	JudgeRefreshTwice = "refresh-twice" // two refreshes, one after the other
+	JudgeCodeLeak     = "code-leak"     // looks at the answer of the callback
 )
 
 func judgeStagings() []string {
-	return []string{JudgeReplay, JudgeFixation, JudgeForeignState, JudgeSecret, JudgeRefreshTwice}
+	return []string{JudgeReplay, JudgeFixation, JudgeForeignState, JudgeSecret, JudgeRefreshTwice, JudgeCodeLeak}
 }
 
 // FaultEndpoints lists the endpoints a fault can be staged at.

@@ -113,46 +113,55 @@ func heapFromSystem() uint64 {
 // oauth2ProxyStarter starts the real one. Its sessions are refreshed after a second, if they are to be at all; it counts in
 // whole seconds, so that two must pass to be sure.
 func oauth2ProxyStarter(program string) func(context.Context, rptest.Setting) (*rptest.RelyingParty, error) {
-	return func(ctx context.Context, s rptest.Setting) (*rptest.RelyingParty, error) {
-		addrs, err := local.FreeAddrs(ctx, 1)
-		if err != nil {
-			return nil, err
+	return func(ctx context.Context, s rptest.Setting) (party *rptest.RelyingParty, err error) {
+		for range 5 { // somebody else may take the port between the look and the use
+			if party, err = startOAuth2Proxy(ctx, program, s); err == nil || !strings.Contains(err.Error(), "address already in use") {
+				break
+			}
 		}
-		url := "http://" + addrs[0]
-		args := []string{
-			"--provider=oidc", "--oidc-issuer-url=" + s.Issuer, "--http-address=" + addrs[0], "--redirect-url=" + url + "/oauth2/callback",
-			"--client-id=" + s.ClientID, "--client-secret=" + s.ClientSecret, "--cookie-secret=" + rand.Text()[:16] + rand.Text()[:16], "--cookie-secure=false",
-			"--email-domain=example.com", "--scope=openid email profile groups offline_access", "--upstream=static://200",
-			"--code-challenge-method=S256", "--skip-provider-button", fmt.Sprintf("--insecure-oidc-skip-nonce=%t", s.Refreshes),
-		}
-		if s.Refreshes {
-			args = append(args, "--cookie-refresh=1s")
-		}
-		if s.CAFile != "" {
-			args = append(args, "--provider-ca-file="+s.CAFile)
-		}
-		log := local.NewLog()
-		process, err := local.Start(ctx, local.Command{
-			// What it takes beyond three gigabytes it does not get: a machine that tests others should live.
-			Path: "/bin/sh", Args: append([]string{"-c", `ulimit -v 3000000; exec "$@"`, "sh", program}, args...), Stop: []local.StopStep{{Signal: syscall.SIGTERM, Grace: time.Second}},
-		}, log)
-		if err != nil {
-			return nil, err
-		}
-		stop := func() {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-			defer cancel()
-			_ = process.Stop(ctx) // it is killed in any case
-		}
-		if err := answers(ctx, url+"/ping", process); err != nil {
-			stop()
-			return nil, err
-		}
-		return &rptest.RelyingParty{
-			URL: url, Age: func(d time.Duration) { pass(ctx, d) }, Close: stop,
-			PeakMemory: func() (uint64, error) { return peakMemory(process.Pid()) },
-		}, nil
+		return party, err
 	}
+}
+
+func startOAuth2Proxy(ctx context.Context, program string, s rptest.Setting) (*rptest.RelyingParty, error) {
+	addrs, err := local.FreeAddrs(ctx, 1)
+	if err != nil {
+		return nil, err
+	}
+	url, ping := "http://"+addrs[0], "/ping-"+rand.Text() // its own, so that nobody else answers
+	args := []string{
+		"--provider=oidc", "--oidc-issuer-url=" + s.Issuer, "--http-address=" + addrs[0], "--redirect-url=" + url + "/oauth2/callback",
+		"--client-id=" + s.ClientID, "--client-secret=" + s.ClientSecret, "--cookie-secret=" + rand.Text()[:16] + rand.Text()[:16], "--cookie-secure=false",
+		"--email-domain=example.com", "--scope=openid email profile groups offline_access", "--upstream=static://200", "--ping-path=" + ping,
+		"--code-challenge-method=S256", "--skip-provider-button", fmt.Sprintf("--insecure-oidc-skip-nonce=%t", s.Refreshes),
+	}
+	if s.Refreshes {
+		args = append(args, "--cookie-refresh=1s")
+	}
+	if s.CAFile != "" {
+		args = append(args, "--provider-ca-file="+s.CAFile)
+	}
+	process, err := local.Start(ctx, local.Command{
+		// What it takes beyond three gigabytes it does not get: a machine that tests others should live.
+		Path: "/bin/sh", Args: append([]string{"-c", `ulimit -v 3000000; exec "$@"`, "sh", program}, args...),
+		Stop: []local.StopStep{{Signal: syscall.SIGTERM, Grace: time.Second}},
+	}, local.NewLog())
+	if err != nil {
+		return nil, err
+	}
+	stop := func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		_ = process.Stop(ctx) // it is killed in any case
+	}
+	if err := answers(ctx, url+ping, process); err != nil {
+		stop()
+		return nil, err
+	}
+	return &rptest.RelyingParty{
+		URL: url, Age: func(d time.Duration) { pass(ctx, d) }, Close: stop,
+		PeakMemory: func() (uint64, error) { return peakMemory(process.Pid()) },
+	}, nil
 }
 
 // answers returns when the URL does, or with how the process ended before.
@@ -168,7 +177,9 @@ func answers(ctx context.Context, url string, process *local.Process) error {
 		}
 		if response, err := http.DefaultClient.Do(request); err == nil {
 			response.Body.Close()
-			return nil
+			if response.StatusCode == http.StatusOK {
+				return nil
+			}
 		}
 		select {
 		case <-tick.C:

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ingress-auth/conformance/mockidp"
 )
 
 // Observation is what was seen of one login.
@@ -26,6 +28,8 @@ type Observation struct {
 	AuthStatus     int
 	Dropped        bool // the relying party closed the connection without an answer
 	TimedOut       bool
+	// Redemptions is how often the token endpoint was asked.
+	Redemptions int
 	// Calls are the endpoints that the provider was asked at, in the order of the first time.
 	Calls []string
 	// Foreign says that the attacker's host was asked something, Disclosed that it learned a code, token or secret.
@@ -72,6 +76,7 @@ type browser struct {
 	client *http.Client
 	// callback is the last URL at the relying party's callback that the browser was sent to.
 	callback           string
+	referrerPolicy     string // of the last answer
 	stopBeforeCallback bool
 }
 
@@ -156,7 +161,7 @@ func (b *browser) look(ctx context.Context, o *Observation) {
 
 // received notes what came to the provider and to the attacker's host.
 func (b *browser) received(o *Observation) {
-	o.Calls = b.arrivals.endpoints()
+	o.Calls, o.Redemptions = b.arrivals.endpoints(), b.arrivals.count(mockidp.EndpointToken)
 	asked, learned := b.attacker.seen()
 	o.Foreign, o.Disclosed = asked > 0, learned
 }
@@ -183,6 +188,7 @@ func (b *browser) get(ctx context.Context, rawURL string) (status int, location 
 		return 0, "", err
 	}
 	defer response.Body.Close()
+	b.referrerPolicy = response.Header.Get("Referrer-Policy")
 	if _, err := io.Copy(io.Discard, io.LimitReader(response.Body, maxPage)); err != nil {
 		return response.StatusCode, "", err
 	}

@@ -103,6 +103,8 @@ func (s *scene) forbidden(o *Observation) string {
 		switch {
 		case never == mockidp.NeverRedeem && o.called(mockidp.EndpointToken):
 			return "It sent the code to the token endpoint."
+		case never == mockidp.NeverResend && o.Redemptions > 1:
+			return "It sent the code a second time."
 		case never == mockidp.NeverFetch && o.Foreign:
 			return "It asked the foreign host."
 		case never == mockidp.NeverDisclose && o.Disclosed:

@@ -22,6 +22,8 @@ func TestRun_EachMistakeTurnsItsFaultsRed(t *testing.T) {
 		"issuer":      {"A-ISS-WRONG": "gave access", "X-MIXUP": "sent the code"},
 		"signature":   {"S-BAD-RS256": "gave access", "S-NONE": "gave access", "S-WRONG-KEY": "gave access"},
 		"redirects":   {"T-REDIRECT-307": "foreign host"},
+		"leak":        {"X-CODE-LEAK": "code in its URL"},
+		"resend":      {"T-AUTHSTYLE-PROBE": "a second time", "T-RESET": "a second time"},
 		"cookie":      {"A-SESSION-FIX": "gave access", "A-STATE-FOREIGN": "gave access"},
 		"secret":      {"T-BASIC-ENC": "refused what is legal"},
 		"certificate": {"H-TLS-EXPIRED": "gave access", "H-TLS-WRONGHOST": "gave access", "H-TLS-UNTRUSTED-CA": "gave access", "H-TLS-CHAIN": "gave access"},

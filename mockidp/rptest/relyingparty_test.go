@@ -126,7 +126,9 @@ func (s *sample) callback(w http.ResponseWriter, r *http.Request) {
 	s.sessions[id] = sub
 	s.mu.Unlock()
 	http.SetCookie(w, &http.Cookie{Name: "session", Value: id, Path: "/"})
-	http.Redirect(w, r, "/me", http.StatusFound)
+	if !s.wrong("leak") {
+		http.Redirect(w, r, "/me", http.StatusFound)
+	}
 }
 
 // finish returns who logged in.
@@ -148,6 +150,9 @@ func (s *sample) finish(r *http.Request) (sub string, err error) {
 		options = append(options, oauth2.VerifierOption(p.verifier))
 	}
 	tokens, err := s.config.Exchange(ctx, q.Get("code"), options...)
+	if err != nil && s.wrong("resend") {
+		tokens, err = s.config.Exchange(ctx, q.Get("code"), options...)
+	}
 	if err != nil {
 		return "", err
 	}

@@ -4,6 +4,7 @@ package rptest
 
 import (
 	"context"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -21,6 +22,8 @@ func (s *scene) judgeStaged(ctx context.Context, r *Result) (verdict, reason str
 		return s.judgeSecret(ctx, r)
 	case mockidp.JudgeRefreshTwice:
 		return s.judgeRefreshTwice(ctx, r)
+	case mockidp.JudgeCodeLeak:
+		return s.judgeCodeLeak(ctx, r)
 	case mockidp.JudgeReplay:
 		return s.judgeReplay(ctx, r)
 	}
@@ -59,6 +62,31 @@ func (s *scene) judgeRefreshTwice(ctx context.Context, r *Result) (verdict, reas
 		}
 	}
 	return Pass, ""
+}
+
+// judgeCodeLeak looks at what the callback answers: a page there would hand its URL, with the code, to whatever it loads.
+func (s *scene) judgeCodeLeak(ctx context.Context, r *Result) (verdict, reason string) {
+	if err := s.start(ctx); err != nil {
+		r.Detail = err.Error()
+		return Blocked, "It does not start without the fault."
+	}
+	b := s.newBrowser()
+	b.stopBeforeCallback = true
+	b.login(ctx)
+	if b.callback == "" {
+		return Blocked, "No login comes back to the relying party."
+	}
+	status, location, err := b.get(ctx, b.callback)
+	policy := b.referrerPolicy
+	r.Observed.CallbackStatus = status
+	b.look(ctx, &r.Observed)
+	switch target, parseErr := url.Parse(location); {
+	case err != nil || !r.Observed.HasAccess:
+		return Blocked, "No login succeeds without the fault."
+	case parseErr == nil && location != "" && !target.Query().Has("code"), policy == "no-referrer":
+		return Pass, ""
+	}
+	return Fail, "Its page has the code in its URL, and tells it to whatever it loads."
 }
 
 // judgeReplay visits the callback again, with every cookie but that of the session.
