@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -175,18 +176,31 @@ func forms(v string) []string {
 	return slices.Compact(list)
 }
 
-// leaks says of each secret that stands in the text what it is, and in which form; not its value.
+// leaks says of each secret that stands in the text what it is, and where; not its value. There are thousands of secrets
+// and tens of megabytes of text: only where eight bytes are the first of a form, the rest is compared.
 func (c *collector) leaks(text []byte) []string {
+	const window = 8
+	type form struct{ text, value string }
+	starts := map[uint64][]form{}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var found []string
-	for v, kind := range c.secrets {
-		for _, form := range forms(v) {
-			if at := bytes.Index(text, []byte(form)); at >= 0 {
-				found = append(found, fmt.Sprintf("%s of %d bytes at byte %d", kind, len(v), at))
-				break
+	for v := range c.secrets {
+		for _, f := range forms(v) {
+			first := binary.NativeEndian.Uint64([]byte(f)) // a form is no shorter than shortestSecret
+			starts[first] = append(starts[first], form{f, v})
+		}
+	}
+	at := map[string]int{}
+	for i := range max(0, len(text)-window+1) {
+		for _, f := range starts[binary.NativeEndian.Uint64(text[i:])] {
+			if _, known := at[f.value]; !known && bytes.HasPrefix(text[i:], []byte(f.text)) {
+				at[f.value] = i
 			}
 		}
+	}
+	var found []string
+	for v, i := range at {
+		found = append(found, fmt.Sprintf("%s of %d bytes at byte %d", c.secrets[v], len(v), i))
 	}
 	slices.Sort(found)
 	return found
