@@ -131,8 +131,9 @@ func (b *browser) login(ctx context.Context) Observation {
 	return o
 }
 
-// patience is how long the person at the browser waits for the provider's page, which is no concern of the relying party.
-const patience = 3 * time.Second
+// patience is how long the person at the browser waits for the provider's page, which is no concern of the relying party. It is
+// long for a machine that is busy: a page that is late must not be taken for one that never comes.
+const patience = 10 * time.Second
 
 func (b *browser) visit(ctx context.Context, rawURL string, ours bool) (status int, location string, err error) {
 	if !ours {
