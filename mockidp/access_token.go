@@ -20,7 +20,7 @@ const (
 // newAccessToken makes an access token for a grant and remembers it. audience is empty unless the client asked for one.
 func (p *Provider) newAccessToken(client *Client, g *grant, granted scopes, audience []string, actor map[string]any) (string, *oauthError) {
 	now := p.now()
-	made := &accessToken{grant: g, scopes: granted, issued: now}
+	made := &accessToken{grant: g, scopes: granted, issued: instantOf(now)}
 	if len(audience) > 0 || actor != nil {
 		made.delegation = &delegation{audience: audience, actor: actor}
 	}
@@ -51,8 +51,8 @@ func (p *Provider) describeAccessToken(a *accessToken) map[string]any {
 		"aud":       audienceClaim(a.audience(), p.cfg.Issuer),
 		"sub":       a.grant.clientID, // of a client that acts for itself
 		"client_id": a.grant.clientID,
-		"iat":       a.issued.Unix(),
-		"exp":       a.issued.Add(p.cfg.Lifetimes.AccessToken).Unix(),
+		"iat":       a.issued.time().Unix(),
+		"exp":       a.issued.time().Add(p.cfg.Lifetimes.AccessToken).Unix(),
 	}
 	if len(a.scopes) > 0 {
 		claims["scope"] = a.scopes.String()
@@ -61,7 +61,7 @@ func (p *Provider) describeAccessToken(a *accessToken) map[string]any {
 	if user != nil {
 		maps.Copy(claims, map[string]any{
 			"sub":       p.subjectOf(p.directory.client(a.grant.clientID), user),
-			"auth_time": a.grant.authTime.Unix(),
+			"auth_time": a.grant.authTime.time().Unix(),
 			"acr":       a.grant.acr,
 			"amr":       p.amrOf(a.grant.acr),
 		})

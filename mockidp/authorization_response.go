@@ -28,7 +28,7 @@ func (p *Provider) authorizationAnswer(req *authorizationRequest, s *session) (u
 		session:     s,
 		clientID:    req.client.ClientID,
 		scopes:      req.scopes,
-		claims:      req.claims,
+		claims:      req.claims.orNil(),
 		audience:    req.audience,
 		flow:        req.flow,
 		acrAsked:    req.acr.asked,

@@ -60,6 +60,28 @@ func parseObject(data []byte) (map[string]json.RawMessage, bool) {
 	return members, true
 }
 
+// orNil returns a copy, or nil for a request that asks for nothing, as nearly all do.
+func (c claimsRequest) orNil() *claimsRequest {
+	if len(c.userinfo) == 0 && len(c.idToken) == 0 {
+		return nil
+	}
+	return &c
+}
+
+func (c *claimsRequest) inIDToken() []string {
+	if c == nil {
+		return nil
+	}
+	return namesIn(c.idToken)
+}
+
+func (c *claimsRequest) inUserinfo() []string {
+	if c == nil {
+		return nil
+	}
+	return namesIn(c.userinfo)
+}
+
 // namesIn lists the claims of one half of the request.
 func namesIn(asked map[string]claimRequest) []string { return slices.Sorted(maps.Keys(asked)) }
 

@@ -83,7 +83,7 @@ func (p *Provider) autoLogin(client *Client) string {
 
 // expired says whether max_age asks for a newer authentication; max_age=0 always does.
 func (r *authorizationRequest) expired(current *session, now time.Time) bool {
-	return r.maxAge != nil && (*r.maxAge == 0 || now.Sub(current.authTime) > *r.maxAge)
+	return r.maxAge != nil && (*r.maxAge == 0 || now.Sub(current.authTime.time()) > *r.maxAge)
 }
 
 // fitsHints says whether the session is of the user whom login_hint and id_token_hint name.

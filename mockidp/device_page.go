@@ -83,7 +83,7 @@ func (p *Provider) finishDevice(w http.ResponseWriter, r *http.Request, waiting 
 	now := p.now()
 	var g *grant
 	if user != nil {
-		made := &session{username: user.Username, authTime: now, acr: p.cfg.AuthenticationContexts[0].ACR, life: &lifeline{}, edited: user}
+		made := &session{username: user.Username, authTime: instantOf(now), acr: p.cfg.AuthenticationContexts[0].ACR, life: &lifeline{}, edited: user}
 		g = &grant{session: made, clientID: waiting.client.ClientID, scopes: waiting.scopes}
 	}
 	if !p.store.decideDevice(waiting, g, now) {

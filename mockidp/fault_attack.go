@@ -38,7 +38,7 @@ func (s *stage) anotherGrant(clientID string) *grant {
 	if n := len(p.directory.users); n > 0 {
 		attacker = p.directory.users[n-1].Username
 	}
-	theirs := &session{sid: p.random.token(), username: attacker, authTime: s.now, life: &lifeline{clients: []string{clientID}}}
+	theirs := &session{sid: p.random.token(), username: attacker, authTime: instantOf(s.now), life: &lifeline{clients: []string{clientID}}}
 	return &grant{session: theirs, clientID: clientID, scopes: userScopes()}
 }
 

@@ -37,7 +37,7 @@ func (p *Provider) newIDToken(client *Client, g *grant, granted scopes, parts id
 		return "", failure(errInvalidGrant, "the user is no longer there")
 	}
 	edit := dialectEdit{part: partIDToken, user: user, client: client, grant: g, granted: granted, asked: g.askedClaims(), frontChannel: parts.frontChannel}
-	claims := p.idTokenClaims(client, user, edit, g.authTime, p.now())
+	claims := p.idTokenClaims(client, user, edit, g.authTime.time(), p.now())
 	alg := client.IDTokenSignedResponseAlg
 	for name, value := range map[string]string{"at_hash": parts.accessToken, "c_hash": parts.code, "s_hash": parts.state} {
 		if value != "" {
@@ -63,7 +63,7 @@ func (p *Provider) newIDToken(client *Client, g *grant, granted scopes, parts id
 
 // askedClaims are those of the ID token that the client asked for by name, one way or the other.
 func (g *grant) askedClaims() []string {
-	names := namesIn(g.claims.idToken)
+	names := g.claims.inIDToken()
 	if g.maxAgeAsked {
 		names = append(names, "auth_time") // Core 1.0 section 2
 	}

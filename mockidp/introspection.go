@@ -43,7 +43,7 @@ func (p *Provider) introspect(token string) map[string]any {
 	}
 	claims := map[string]any{
 		"active": true, "iss": p.cfg.Issuer, "client_id": refresh.grant.clientID, "username": refresh.grant.username,
-		"scope": refresh.grant.scopes.String(), "iat": refresh.issued.Unix(), "exp": refresh.issued.Add(p.cfg.Lifetimes.RefreshToken).Unix(),
+		"scope": refresh.grant.scopes.String(), "iat": refresh.issued.time().Unix(), "exp": refresh.issued.time().Add(p.cfg.Lifetimes.RefreshToken).Unix(),
 	}
 	if user := p.userOf(refresh.grant); user != nil {
 		claims["sub"] = p.subjectOf(p.directory.client(refresh.grant.clientID), user)

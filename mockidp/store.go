@@ -47,7 +47,7 @@ type transaction struct {
 type session struct {
 	sid      string // published in ID tokens; not the cookie's value; "" without a browser
 	username string
-	authTime time.Time
+	authTime instant
 	acr      string
 	edited   *User // with the claims of this login, or nil
 	life     *lifeline
@@ -67,10 +67,10 @@ type grant struct {
 	*session // the one it was made in, as it was then
 	clientID string
 	scopes   scopes
-	claims   claimsRequest
-	audience []string // that the authorization request named, in a dialect that knows it
-	flow     string   // see flowNote
-	parent   *grant   // of a token exchange, or nil: it ends with that one
+	claims   *claimsRequest // nil for none
+	audience []string       // that the authorization request named, in a dialect that knows it
+	flow     string         // see flowNote
+	parent   *grant         // of a token exchange, or nil: it ends with that one
 
 	acrAsked    bool // acr and amr belong into the ID token
 	maxAgeAsked bool // so does auth_time
@@ -89,7 +89,7 @@ type accessToken struct {
 	grant      *grant
 	scopes     scopes
 	delegation *delegation // or nil
-	issued     time.Time
+	issued     instant
 }
 
 // delegation is what few access tokens have: an audience that was asked for, an actor by token exchange.
@@ -114,7 +114,7 @@ func (a *accessToken) actor() map[string]any {
 
 type refreshToken struct {
 	grant  *grant
-	issued time.Time
+	issued instant
 	used   bool
 }
 
@@ -178,7 +178,7 @@ func (s *store) login(oldCookie, newCookie, newID string, user, edited *User, ac
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	username := user.Username
-	made = &session{sid: newID, username: username, authTime: now, acr: acr, edited: edited, life: &lifeline{}}
+	made = &session{sid: newID, username: username, authTime: instantOf(now), acr: acr, edited: edited, life: &lifeline{}}
 	if old, ok := s.sessions.get(oldCookie, now); ok {
 		if old.username == username {
 			made.sid, made.life = old.sid, old.life
@@ -291,7 +291,7 @@ func (s *store) accessToken(token string, now time.Time) *accessToken {
 func (s *store) putRefreshToken(token string, g *grant, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.refreshTokens.put(token, &refreshToken{grant: g, issued: now}, now)
+	s.refreshTokens.put(token, &refreshToken{grant: g, issued: instantOf(now)}, now)
 }
 
 // redeemRefreshToken uses up a refresh token. check sees the grant, and its error leaves the token unused. A second use
@@ -426,8 +426,15 @@ type table[V any] struct {
 
 type entry[V any] struct {
 	value   V
-	expires int64 // in microseconds since 1970: a third of the size of a time.Time
+	expires instant
 }
+
+// instant is a time in microseconds since 1970. It takes a third of the room of a time.Time, and there are thousands.
+type instant int64
+
+func instantOf(t time.Time) instant { return instant(t.UnixMicro()) }
+
+func (i instant) time() time.Time { return time.UnixMicro(int64(i)) }
 
 func newTable[V any](lifetime time.Duration, limit int) *table[V] {
 	return &table[V]{lifetime: lifetime, limit: limit, entries: map[key]entry[V]{}}
@@ -436,7 +443,7 @@ func newTable[V any](lifetime time.Duration, limit int) *table[V] {
 func (t *table[V]) put(secret string, v V, now time.Time) {
 	t.sweep(now)
 	k := keyOf(secret)
-	t.entries[k] = entry[V]{value: v, expires: now.Add(t.lifetime).UnixMicro()}
+	t.entries[k] = entry[V]{value: v, expires: instantOf(now.Add(t.lifetime))}
 	t.order = append(t.order, k)
 }
 
@@ -449,7 +456,7 @@ func (t *table[V]) get(secret string, now time.Time) (V, bool) {
 	return e.value, true
 }
 
-func (e entry[V]) expired(now time.Time) bool { return now.UnixMicro() >= e.expires }
+func (e entry[V]) expired(now time.Time) bool { return instantOf(now) >= e.expires }
 
 func (t *table[V]) drop(secret string) { delete(t.entries, keyOf(secret)) }
 

@@ -67,7 +67,7 @@ func (p *Provider) exchangeToken(client *Client, in params) (*tokenResponse, *oa
 	if len(granted) == 0 {
 		granted = subject.scopes
 	}
-	login := session{authTime: p.now()}
+	login := session{authTime: instantOf(p.now())}
 	if subject.parent != nil {
 		login = *subject.parent.session
 	}
@@ -87,7 +87,7 @@ func (p *Provider) exchangeForIDToken(client *Client, g *grant, target []string,
 	if !g.scopes.has(scopeOpenID) {
 		return nil, failure(errInvalidScope, "an ID token needs the scope openid")
 	}
-	claims := p.idTokenClaims(client, p.userOf(g), dialectEdit{grant: g, granted: g.scopes}, g.authTime, p.now())
+	claims := p.idTokenClaims(client, p.userOf(g), dialectEdit{grant: g, granted: g.scopes}, g.authTime.time(), p.now())
 	claims["aud"] = audienceClaim(target, client.ClientID)
 	if len(target) > 0 {
 		claims["azp"] = client.ClientID

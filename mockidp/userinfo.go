@@ -36,7 +36,7 @@ func (p *Provider) serveUserinfo(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	client := p.directory.client(access.grant.clientID)
-	edit := dialectEdit{part: partUserinfo, user: user, client: client, grant: access.grant, granted: access.scopes, asked: namesIn(access.grant.claims.userinfo)}
+	edit := dialectEdit{part: partUserinfo, user: user, client: client, grant: access.grant, granted: access.scopes, asked: access.grant.claims.inUserinfo()}
 	claims := p.released(edit)
 	claims["sub"] = p.subjectOf(client, user)
 	p.applyDialect(edit, claims)
