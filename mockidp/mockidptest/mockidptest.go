@@ -4,11 +4,19 @@
 package mockidptest
 
 import (
+	"context"
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ingress-auth/conformance/mockidp"
 )
@@ -20,6 +28,8 @@ type Server struct {
 	URL string
 	// Client trusts the server's certificate. It follows redirects and keeps no cookies.
 	Client *http.Client
+	// CA is the authority to trust, in PEM; nil over http.
+	CA []byte
 }
 
 // NewTenant adds an issuer to the server, for one test, and removes it when the test ends. It shares nothing with the others but
@@ -40,40 +50,78 @@ func (s *Server) NewTenant(t testing.TB, tenant mockidp.Tenant) *Server {
 		t.Fatalf("adding a tenant: %v", err)
 	}
 	t.Cleanup(func() { s.RemoveTenant(tenant.Path) })
-	return &Server{Provider: provider, URL: strings.TrimSuffix(provider.Issuer(), "/"), Client: s.Client}
+	return &Server{Provider: provider, URL: strings.TrimSuffix(provider.Issuer(), "/"), Client: s.Client, CA: s.CA}
 }
 
 // Start serves a provider over http until the test ends. An empty cfg.Issuer becomes the server's URL, with
 // the path that is usual in cfg.Dialect.
 func Start(t testing.TB, cfg mockidp.Config, opts ...mockidp.Option) *Server {
 	t.Helper()
-	return start(t, cfg, "http", (*httptest.Server).Start, opts)
+	server := httptest.NewUnstartedServer(nil)
+	provider := newProvider(t, cfg, "http", server.Listener, opts)
+	server.Config.Handler = provider
+	server.Start()
+	t.Cleanup(server.Close)
+	return &Server{Provider: provider, URL: server.URL, Client: server.Client()}
 }
 
-// StartTLS is Start over https, with httptest's certificate.
+// StartTLS is Start over https, with an authority of its own; faults of connections happen (mockidp.Provider.ServeTLS). Where
+// the issuer has a name, Client finds the server under it, and under the names below it that select such a fault.
 func StartTLS(t testing.TB, cfg mockidp.Config, opts ...mockidp.Option) *Server {
 	t.Helper()
-	return start(t, cfg, "https", (*httptest.Server).StartTLS, opts)
+	authority, err := mockidp.NewAuthority()
+	if err != nil {
+		t.Fatalf("starting the mock identity provider: %v", err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatalf("starting the mock identity provider: %v", err)
+	}
+	provider := newProvider(t, cfg, "https", listener, opts)
+	server := &http.Server{Handler: provider, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
+	go func() { _ = provider.ServeTLS(server, listener, authority) }() // ends with Close
+	t.Cleanup(func() { _ = server.Close() })
+	client := &http.Client{Transport: transport(authority, provider.Issuer(), listener.Addr().String())}
+	t.Cleanup(client.CloseIdleConnections)
+	url := "https://" + listener.Addr().String()
+	response, err := client.Get(url + "/healthz") // it serves by the time it answers
+	if err != nil {
+		t.Fatalf("starting the mock identity provider: %v", err)
+	}
+	response.Body.Close()
+	return &Server{Provider: provider, URL: url, Client: client, CA: authority.RootPEM()}
 }
 
-func start(t testing.TB, cfg mockidp.Config, scheme string, serve func(*httptest.Server), opts []mockidp.Option) *Server {
+func transport(authority *mockidp.Authority, issuer, address string) *http.Transport {
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(authority.RootPEM())
+	return &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true,
+		DialContext: func(ctx context.Context, network, wanted string) (net.Conn, error) {
+			host, _, err := net.SplitHostPort(wanted)
+			u, parseErr := url.Parse(issuer)
+			if err == nil && parseErr == nil && (host == u.Hostname() || strings.HasSuffix(host, "."+u.Hostname())) {
+				wanted = address
+			}
+			return (&net.Dialer{}).DialContext(ctx, network, wanted)
+		},
+	}
+}
+
+func newProvider(t testing.TB, cfg mockidp.Config, scheme string, listener net.Listener, opts []mockidp.Option) *mockidp.Provider {
 	t.Helper()
-	server := httptest.NewUnstartedServer(nil)
 	if cfg.Issuer == "" {
 		dialect, err := mockidp.FindDialect(cfg.Dialect)
 		if err != nil {
-			_ = server.Listener.Close()
+			_ = listener.Close()
 			t.Fatalf("starting the mock identity provider: %v", err)
 		}
-		cfg.Issuer = scheme + "://" + server.Listener.Addr().String() + dialect.Path
+		cfg.Issuer = scheme + "://" + listener.Addr().String() + dialect.Path
 	}
 	provider, err := mockidp.New(cfg, opts...)
 	if err != nil {
-		_ = server.Listener.Close()
+		_ = listener.Close()
 		t.Fatalf("starting the mock identity provider: %v", err)
 	}
-	server.Config.Handler = provider
-	serve(server)
-	t.Cleanup(server.Close)
-	return &Server{Provider: provider, URL: server.URL, Client: server.Client()}
+	return provider
 }

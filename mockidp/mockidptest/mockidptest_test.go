@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -120,4 +121,36 @@ func TestStart_ManyAtOnce(t *testing.T) {
 		})
 	}
 	done.Wait()
+}
+
+// What is wrong with a connection is chosen by AddFault, and by the host of the issuer.
+func TestStartTLS_StagesFaultsOfConnections(t *testing.T) {
+	server := mockidptest.StartTLS(t, mockidp.Config{Issuer: "https://idp.example"})
+	get := func(issuer string) error {
+		server.Client.CloseIdleConnections()
+		response, err := server.Client.Get(issuer + "/.well-known/openid-configuration")
+		if err == nil {
+			response.Body.Close()
+		}
+		return err
+	}
+	if err := get(server.Issuer()); err != nil {
+		t.Fatal(err)
+	}
+	expired, err := server.FaultIssuer("H-TLS-EXPIRED")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := get(expired); err == nil || !strings.Contains(err.Error(), "expired") {
+		t.Errorf("%v", err)
+	}
+	if _, err := server.AddFault(mockidp.FaultRule{Fault: "H-TLS-UNTRUSTED-CA"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := get(server.Issuer()); err == nil || !strings.Contains(err.Error(), "unknown authority") {
+		t.Errorf("%v", err)
+	}
+	if err := get(server.Issuer()); err != nil {
+		t.Error(err)
+	}
 }
