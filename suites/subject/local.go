@@ -3,6 +3,7 @@
 package subject
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -34,6 +35,8 @@ type LocalOptions struct {
 	// AuthService runs in place of this repository's proxy; nil is the proxy, in this process. The parts "auth-request" and
 	// "auth-service" of Wrap then stand around the stand-in only.
 	AuthService *AuthServiceProgram
+	// IdP is one of IdPNames; "" is IdPMock.
+	IdP string
 	// Redactor hides secrets in what Evidence writes, and learns the secrets of this run.
 	Redactor *exchange.Redactor
 	// Logger is told what happens; nil is silence.
@@ -262,7 +265,7 @@ func (s *localSubject) parts() []Part {
 	parts := []Part{
 		{Role: RoleGateway, Name: "nginx", Version: s.program.Version, Origin: s.program.Origin},
 		authService,
-		{Role: RoleIdP, Name: "mockidp", Origin: here},
+		{Role: RoleIdP, Name: cmp.Or(s.options.IdP, IdPMock), Origin: here},
 		{Role: RoleBackend, Name: "echo backend, programmable auth service, error pages", Origin: here, StandIn: true},
 	}
 	for part := range s.options.Wrap {

@@ -214,6 +214,9 @@ func (s *localSubject) startIdP() error {
 	if err != nil {
 		return fmt.Errorf("configure the identity provider: %w", err)
 	}
+	if config.Dialect, err = idpDialect(s.options.IdP); err != nil {
+		return err
+	}
 	s.idp, err = mockidp.New(config, mockidp.WithClock(mockClock(s.options.Now)), mockidp.WithLogger(s.options.Logger))
 	if err != nil {
 		return fmt.Errorf("start the identity provider: %w", err)

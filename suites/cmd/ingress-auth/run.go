@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"time"
 
@@ -33,7 +32,9 @@ type runFlags struct {
 	existing    existingFlags
 	outside     outsideFlags
 	platform    string
+	gateway     string
 	authService string
+	idp         string
 	reportDir   string
 	strict      bool
 	dryRun      bool
@@ -71,8 +72,10 @@ at all: something that already runs is judged as far as it can be from outside (
 	f.existing.add(cmd)
 	f.outside.add(cmd)
 	cmd.Flags().StringVar(&f.platform, "platform", platformKind, "where the subject runs: kind, local or existing")
+	cmd.Flags().StringVar(&f.gateway, "gateway", "", "the gateway; each platform has one: nginx on local, ingress-nginx on kind and existing")
 	cmd.Flags().StringVar(&f.authService, "auth-service", subject.AuthServiceProxy,
 		"the auth service, on the platform local one of "+strings.Join(subject.AuthServiceNames(), ", "))
+	cmd.Flags().StringVar(&f.idp, "idp", subject.IdPMock, "the identity provider, on the platform local also the mock as a real provider would be, such as mockidp-okta")
 	cmd.Flags().StringVar(&f.reportDir, "report-dir", "reports", "folder that gets a folder for this run's report")
 	cmd.Flags().BoolVar(&f.strict, "strict", false, "a SHOULD that does not hold fails the run")
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "list the requirements and checks that would run, and start nothing")
@@ -85,7 +88,7 @@ func (f *runFlags) run(cmd *cobra.Command, ids []string) error {
 	if err := f.validatePlatform(); err != nil {
 		return usage(err)
 	}
-	if err := f.validateAuthService(); err != nil {
+	if err := f.validateParts(); err != nil {
 		return usage(err)
 	}
 	if err := f.kindFlags.validate(); err != nil {
@@ -131,16 +134,6 @@ func (f *runFlags) run(cmd *cobra.Command, ids []string) error {
 		return nil
 	}
 	return verdict{document.Conclusion.ExitCode}
-}
-
-func (f *runFlags) validateAuthService() error {
-	if names := subject.AuthServiceNames(); !slices.Contains(names, f.authService) {
-		return fmt.Errorf("unknown auth service %q: choose %s", f.authService, strings.Join(names, ", "))
-	}
-	if f.platform != platformLocal && f.authService != subject.AuthServiceProxy {
-		return fmt.Errorf("the platform %s runs the auth service %s only: use --platform local for %s", f.platform, subject.AuthServiceProxy, f.authService)
-	}
-	return nil
 }
 
 func (f *runFlags) validatePlatform() error {
@@ -208,7 +201,7 @@ func (r *oneRun) bringUp(ctx context.Context) (*subject.Subject, error) {
 		if err != nil {
 			return nil, err
 		}
-		return subject.NewLocal(ctx, subject.LocalOptions{Gateways: r.suite.Catalogue.Gateways, AuthService: authService, Redactor: r.suite.Redactor, Wrap: r.flags.wrap})
+		return subject.NewLocal(ctx, subject.LocalOptions{Gateways: r.suite.Catalogue.Gateways, AuthService: authService, IdP: r.flags.idp, Redactor: r.suite.Redactor, Wrap: r.flags.wrap})
 	}
 	if r.flags.platform == platformOutside {
 		r.document.Notes = []string{suites.OutsideNote}
@@ -292,6 +285,9 @@ func (r *oneRun) rerun(id string) string {
 	platform := r.flags.platform
 	if r.flags.authService != subject.AuthServiceProxy {
 		platform += " --auth-service " + r.flags.authService
+	}
+	if r.flags.idp != subject.IdPMock {
+		platform += " --idp " + r.flags.idp
 	}
 	switch platform {
 	case platformExisting:
