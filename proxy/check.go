@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strconv"
 
@@ -25,7 +26,17 @@ func (c Config) checkFiles() error {
 	_, cookie := c.cookieSecrets()
 	_, client := c.clientSecret()
 	_, authorities := newProviderClient(nil, c.ProviderCAFiles)
-	return errors.Join(cookie, client, authorities)
+	return errors.Join(cookie, client, authorities, readable("--redis-password-file", c.Redis.PasswordFile), readable("--redis-ca-path", c.Redis.CAFile))
+}
+
+func readable(flag, file string) error {
+	if file == "" {
+		return nil
+	}
+	if _, err := os.ReadFile(file); err != nil {
+		return fmt.Errorf("read %s: %w", flag, err)
+	}
+	return nil
 }
 
 // writeEffective writes every setting as it counts, in the form of the file, with where it was given. Secrets are left out.

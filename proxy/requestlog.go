@@ -93,5 +93,5 @@ func (p *Proxy) logRequest(r *http.Request, status int, began time.Time) {
 		return
 	}
 	p.log.Log(r.Context(), level, "request", "method", r.Method, "host", r.Host, "path", r.URL.Path, "status", status,
-		"took", p.now().Sub(began), "requestId", requestID(r))
+		"seconds", p.now().Sub(began).Seconds(), "requestId", requestID(r))
 }

@@ -166,9 +166,10 @@ func TestCheckConfigReadsTheFiles(t *testing.T) {
 			args = append(args, a)
 		}
 	}
-	args = append(args, "--check-config", "--cookie-secret-file=/no/such/cookie", "--client-secret-file=/no/such/client", "--provider-ca-file=/no/such/ca")
+	args = append(args, "--check-config", "--cookie-secret-file=/no/such/cookie", "--client-secret-file=/no/such/client", "--provider-ca-file=/no/such/ca",
+		"--session-store-type=redis", "--redis-connection-url=rediss://redis.test", "--redis-password-file=/no/such/password", "--redis-ca-path=/no/such/ca")
 	_, err := ParseConfig(args, nil, io.Discard)
-	for _, want := range []string{"--cookie-secret-file", "--client-secret-file", "--provider-ca-file"} {
+	for _, want := range []string{"--cookie-secret-file", "--client-secret-file", "--provider-ca-file", "--redis-password-file", "--redis-ca-path"} {
 		if err == nil || errors.Is(err, ErrDone) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s is not named: %v", want, err)
 		}
