@@ -139,6 +139,10 @@ var notHere = map[string]string{
 // differs says of flags that oauth2-proxy 7.8.1 has too what is not the same.
 var differs = map[string]string{
 	"allowed-group":          "An empty name is refused.",
+	"cookie-name":            "Cookies of logins in progress begin with __Host- where browsers allow it.",
+	"redis-ca-path":          "Trusted in place of the system's authorities.",
+	"redis-connection-url":   "unix:// too.",
+	"session-store-type":     "An outage of Redis is a 503 and keeps the login, instead of a 401 that ends it; a login never reuses a ticket.",
 	"client-secret-file":     "Contradicts --client-secret instead of losing to it.",
 	"config":                 "YAML with the flags' names, instead of TOML.",
 	"cookie-domain":          "One domain.",

@@ -30,6 +30,9 @@
 //	   │                  │◀─────────────────────│ 202 + X-Auth-Request-*           │
 //	   │◀─────────────────│ the backend's answer │                                  │
 //
+// Sessions are kept in the cookie (cookiestore.go), or in a Store with a ticket in the cookie (ticketstore.go,
+// ticketrefresh.go); session.go says what both have in common.
+//
 // As a reverse proxy the same decisions are taken in upstream.go, without the ingress between.
 //
 // Statuses, and why where oauth2-proxy differs or leaves a choice:
@@ -41,24 +44,26 @@
 //	              good cookie: the client means to be judged by the token
 //	          403 allowed_groups, allowed_emails or allowed_email_domains exclude the session, are empty, or are misspelt
 //	              (oauth2-proxy allows the last two); or the token's owner is not admitted
-//	          503 a bearer token while the provider was never reached: neither good nor bad is known
+//	          503 a bearer token while the provider was never reached, or a ticket while the session store is away: neither
+//	              good nor bad is known, and the cookie stays (oauth2-proxy: 401, and the login is lost)
 //	sign_in   200 page; it never ends a session, where oauth2-proxy's does; 302 with --skip-provider-button
 //	start     302; 400 when neither --redirect-url nor the request names a host; 503 while the provider was never reached
 //	callback  302; 200 page that goes on by itself with --cookie-samesite=strict
 //	          403 state missing, foreign, used or late (oauth2-proxy: 500 or 403); nonce; person not admitted; the
 //	              provider's error answer; a code the provider no longer takes
-//	          400 no code; 502, 504 the provider fails or cannot be trusted (oauth2-proxy: 500); 503 it is busy or unknown
-//	userinfo  200 JSON; 401
-//	sign_out  302
-//	ping      200; ready: 200, or 503 until discovery document and keys are there
+//	          400 no code; 502, 504 the provider fails or cannot be trusted (oauth2-proxy: 500); 503 it is busy or unknown, or
+//	              the session store is away
+//	userinfo  200 JSON; 401, 503 as auth
+//	sign_out  302; 503 while the session store is away: the person is still signed in
+//	backchannel-logout  200; 400 for a token that is refused, or sessions that could not be ended
+//	ping      200; ready: 200, or 503 until discovery document and keys are there and the session store was reached
 //	anything  with --upstream and no session: 403 sign-in page, 302 to the provider with --skip-provider-button, 401 for
 //	          JSON clients, for bearer tokens and for methods other than GET and HEAD; upstream down 502, late 504
 //
 // Rules that hold everywhere:
 //   - The state is compared before the authorization code is sent to anyone.
 //   - What a client says about identity (X-Auth-Request-User, X-Forwarded-Email, …) is never read and never passed on.
-//   - /oauth2/auth answers 202 (or 200), 401, 403 or, when the provider was never reached and a bearer token is to be
-//     judged, 503. It never redirects.
+//   - /oauth2/auth answers 202 (or 200), 401, 403 or, where it cannot know, 503. It never redirects.
 //   - A constraint that cannot be understood denies.
 //   - rd is a path or an http(s) URL on an allowed host, or it is "/".
 //   - Requests to the identity provider carry the X-Request-Id of the request they are made for, or the one made up for it.
