@@ -10,6 +10,8 @@ type AuthService struct {
 	Host string
 	// Args are the proxy's flags beyond those every variant has (issuer, client, secrets, cookie domain).
 	Args []string
+	// StoreAway says that its session store never answers: it serves, and is never ready.
+	StoreAway bool
 }
 
 // AuthServices lists the variants a run deploys. Every variant has: issuer https://idp.<domain> with discovery on the
@@ -23,5 +25,19 @@ func AuthServices() []AuthService {
 		{Name: "proxy-host", Host: "auth-host", Args: []string{"--cookie-name=__Host-session", "--cookie-domain=", "--skip-provider-button"}},
 		{Name: "proxy-hasty", Host: "auth-hasty", Args: []string{"--cookie-csrf-expire=1s", "--cookie-name=_hasty"}},
 		{Name: "proxy-upstream", Host: "upstream", Args: []string{"--upstream={upstream}", "--cookie-name=_upstream"}},
+		// Three that share cookie name, cookie secret and session store: two replicas, each with a host of its own so that a check
+		// can choose, and one that cannot reach the store.
+		{Name: storeReplica, Host: "auth-redis", Args: append(sharedSessions("{redis}"), backchannelLogout)},
+		{Name: "proxy-redis-2", Host: "auth-redis-2", Args: append(sharedSessions("{redis}"), backchannelLogout)},
+		{Name: "proxy-redis-away", Host: "auth-redis-away", Args: sharedSessions("redis://{redis-away}"), StoreAway: true},
 	}
+}
+
+// storeReplica is the variant that the identity provider tells of logouts.
+const storeReplica = "proxy-redis"
+
+const backchannelLogout = "--backchannel-logout"
+
+func sharedSessions(url string) []string {
+	return []string{"--cookie-name=_redis", "--session-store-type=redis", "--redis-connection-url=" + url}
 }

@@ -283,8 +283,8 @@ func (s *existingSubject) noImage(pod *kube.Object, state string) error {
 	return &platform.NotReadyError{
 		What: "the cluster cannot get the images of the parts",
 		Why:  fmt.Sprintf("pod %s/%s: %s", pod.GetNamespace(), pod.GetName(), state),
-		Do: fmt.Sprintf("push %s, %s and %s to a registry that the cluster can reach and name it with --image-registry, or load them into its nodes (docs/bring-your-own.md)",
-			i.Standin.Ref, i.MockIdP.Ref, i.Proxy.Ref),
+		Do: fmt.Sprintf("push %s, %s, %s and %s to a registry that the cluster can reach and name it with --image-registry, or load them into its nodes (docs/bring-your-own.md)",
+			i.Standin.Ref, i.MockIdP.Ref, i.Proxy.Ref, i.Redis.Ref),
 	}
 }
 
@@ -317,6 +317,7 @@ func (s *existingSubject) subject(ctx context.Context, missing map[Feature]strin
 			{Role: RoleAuthService, Name: "proxy", Version: tagOf(i.Proxy), Origin: i.Proxy.Ref},
 			{Role: RoleIdP, Name: "mockidp", Version: tagOf(i.MockIdP), Origin: i.MockIdP.Ref},
 			{Role: RoleBackend, Name: "standin", Version: tagOf(i.Standin), Origin: i.Standin.Ref, StandIn: true},
+			{Role: roleSessionStore, Name: "redis", Version: tagOf(i.Redis), Origin: i.Redis.Ref},
 			{Role: "platform", Name: "Kubernetes", Version: kubernetes, Origin: "the user's cluster"},
 		},
 		Mint: func(ctx context.Context, user string, expiresIn time.Duration, audience string) (string, error) {

@@ -29,7 +29,7 @@ type KindImages struct {
 	// Node is the Kubernetes node, for the report only.
 	Node images.Built
 	// The others are deployed.
-	IngressNginx, Proxy, MockIdP, Standin images.Built
+	IngressNginx, Proxy, MockIdP, Redis, Standin images.Built
 }
 
 // KindOptions say what NewKind assembles, and where.

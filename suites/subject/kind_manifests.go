@@ -46,6 +46,9 @@ var standinServices = []struct{ Name, Port string }{
 	{"error-x-code", "x-code"}, {"error-always-200", "always-200"}, {"error-not-found", "not-found"},
 }
 
+// backchannelLogoutPath is where the proxy is told of logouts.
+const backchannelLogoutPath = "/oauth2/backchannel-logout"
+
 const (
 	idpHost         = "idp"
 	idpService      = "mockidp"
@@ -81,6 +84,8 @@ func clusterPlaceholders(namespace, class string) placeholders {
 		"class":           class,
 		"client-ca":       namespace + "/client-ca",
 		"idp-backchannel": idpBackchannel(namespace),
+		"redis":           "redis://redis." + namespace + ".svc.cluster.local:6379/0",
+		"redis-away":      strings.TrimPrefix(serviceURL(namespace, "refused"), "http://") + ":80",
 	}
 	for _, service := range AuthServices() {
 		values[service.Name] = serviceURL(namespace, service.Name)
@@ -172,6 +177,7 @@ func (k kindManifests) parts() ([]*kube.Object, error) {
 	}
 	config, err := k.text("idp.yaml", map[string]any{
 		"Issuer": publicURL(idpHost), "Backchannel": idpBackchannel(k.home()), "ClientSecret": k.material.clientSecret, "AuthHosts": hosts,
+		"BackchannelLogout": serviceURL(k.home(), storeReplica) + backchannelLogoutPath,
 	})
 	if err != nil {
 		return nil, err
@@ -187,9 +193,18 @@ func (k kindManifests) parts() ([]*kube.Object, error) {
 		return nil, err
 	}
 	objects = append(objects, more...)
+	if more, err = k.render("redis.yaml", map[string]any{}); err != nil {
+		return nil, err
+	}
+	objects = append(objects, more...)
 	for _, service := range AuthServices() {
+		probe := "/ready"
+		if service.StoreAway {
+			probe = "/ping"
+		}
 		more, err := k.render("auth-service.yaml", map[string]any{
-			"Name": service.Name, "Origin": origin(service.Name), "Args": authServiceArgs(service, k.expand),
+			"Probe": probe,
+			"Name":  service.Name, "Origin": origin(service.Name), "Args": authServiceArgs(service, k.expand),
 			"ClientSecret": k.material.clientSecret, "CookieSecret": k.material.cookieSecret,
 		})
 		if err != nil {
@@ -315,7 +330,7 @@ func (k kindManifests) text(file string, data map[string]any) (string, error) {
 		return "", fmt.Errorf("manifest %s: %w", file, err)
 	}
 	data["Namespace"], data["GatewayNamespace"] = k.home(), GatewayNamespace
-	data["Images"] = map[string]string{"Proxy": k.images.Proxy.Ref, "MockIdP": k.images.MockIdP.Ref, "Standin": k.images.Standin.Ref}
+	data["Images"] = map[string]string{"Proxy": k.images.Proxy.Ref, "MockIdP": k.images.MockIdP.Ref, "Redis": k.images.Redis.Ref, "Standin": k.images.Standin.Ref}
 	var out bytes.Buffer
 	if err := t.Execute(&out, data); err != nil {
 		return "", fmt.Errorf("manifest %s: %w", file, err)

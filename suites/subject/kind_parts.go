@@ -61,6 +61,7 @@ func (s *kindSubject) parts(controller controllerVersions, kubernetes string) []
 		{Role: RoleAuthService, Name: "proxy", Version: tagOf(i.Proxy), Origin: i.Proxy.Origin},
 		{Role: RoleIdP, Name: "mockidp", Version: tagOf(i.MockIdP), Origin: i.MockIdP.Origin},
 		standin,
+		{Role: roleSessionStore, Name: "redis", Version: i.Redis.Versions["redis-server"], Origin: i.Redis.Origin},
 		{Role: "platform", Name: "Kubernetes (kind)", Version: kubernetes, Origin: originOf(i.Node)},
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 // observe waits until everything is seen to work. Parts that run are waited for together.
 func (s *kindSubject) observe(ctx context.Context) error {
-	workloads := []string{"standin", "mockidp"}
+	workloads := []string{"standin", "mockidp", "redis"}
 	for _, service := range AuthServices() {
 		workloads = append(workloads, service.Name)
 	}

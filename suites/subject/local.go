@@ -16,6 +16,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
+
 	"github.com/ingress-auth/conformance/fixtures"
 	"github.com/ingress-auth/conformance/mockidp"
 	"github.com/ingress-auth/conformance/suites/exchange"
@@ -52,6 +54,7 @@ type localSubject struct {
 	material *material
 	recorder *standin.Recorder
 	servers  localServers
+	redis    *miniredis.Miniredis
 	idp      *mockidp.Provider
 	nginx    *Nginx
 	program  local.Nginx
@@ -183,6 +186,8 @@ func (s *localSubject) placeholders() map[string]string {
 		"domain":          Domain,
 		"idp-backchannel": s.servers.url(serverBackchannel),
 		"upstream":        s.servers.url(serverUpstream),
+		"redis":           "redis://" + s.redis.Addr() + "/0",
+		"redis-away":      s.refused.Addr(),
 	}
 	for _, service := range AuthServices() {
 		values[service.Name] = s.servers.url(service.Name)
@@ -195,6 +200,9 @@ func (s *localSubject) observe(ctx context.Context) error {
 	transport := &http.Transport{TLSClientConfig: tlsConfig(s.material.authority.Pool()), DialContext: dialGateway(s.nginx)}
 	defer transport.CloseIdleConnections()
 	for _, route := range publicRoutes() {
+		if s.options.AuthService != nil && s.isStoreAway(route.Backend) {
+			continue
+		}
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, publicURL(route.HostLabel())+route.Probe, nil)
 		if err != nil {
 			return err
@@ -219,7 +227,7 @@ func (s *localSubject) subject() *Subject {
 		Gateway:        s.nginx,
 		GatewayName:    "nginx",
 		GatewayVersion: s.program.Version,
-		Missing:        nginxMissing(),
+		Missing:        s.missing(),
 		Resolve:        s.resolve,
 		Roots:          s.material.authority.Pool(),
 		Recorder:       localRecorder{s.recorder},
@@ -268,6 +276,7 @@ func (s *localSubject) parts() []Part {
 		{Role: RoleIdP, Name: cmp.Or(s.options.IdP, IdPMock), Origin: here},
 		{Role: RoleBackend, Name: "echo backend, programmable auth service, error pages", Origin: here, StandIn: true},
 	}
+	parts = append(parts, Part{Role: roleSessionStore, Name: "miniredis, in place of Redis", Origin: "Go module, in the harness's process", StandIn: true})
 	for part := range s.options.Wrap {
 		parts = append(parts, Part{Role: "control", Name: "negative control at " + part, Origin: here, StandIn: true})
 	}

@@ -41,6 +41,9 @@ func (s *localSubject) startPrograms(ctx context.Context) error {
 		return err
 	}
 	for _, service := range AuthServices() {
+		if service.StoreAway {
+			continue
+		}
 		args := append([]string{"--config=" + secrets}, endpoints...)
 		args = append(args, oauth2ProxyArgs(service, newPlaceholders(s.placeholders()))...)
 		args = append(args, "--http-address="+s.servers.addr(origin(service.Name)))
@@ -132,7 +135,7 @@ func oauth2ProxyArgs(service AuthService, p placeholders) []string {
 	}
 	for _, arg := range authServiceArgs(service, p) {
 		switch flagName(arg) {
-		case "--http-address", "--oidc-discovery-url", "--client-secret-file", "--cookie-secret-file":
+		case "--http-address", "--oidc-discovery-url", "--client-secret-file", "--cookie-secret-file", backchannelLogout:
 			continue
 		}
 		args = append(args, arg)

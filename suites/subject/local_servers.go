@@ -17,6 +17,7 @@ import (
 
 	"github.com/ingress-auth/conformance/mockidp"
 	"github.com/ingress-auth/conformance/proxy"
+	"github.com/ingress-auth/conformance/proxy/redisstore"
 	"github.com/ingress-auth/conformance/suites/exchange"
 	"github.com/ingress-auth/conformance/suites/platform/local"
 	"github.com/ingress-auth/conformance/suites/standin"
@@ -75,6 +76,9 @@ func (s *localSubject) startServers(ctx context.Context) error {
 		s.relay(service.Name, exchange.Gateway, exchange.AuthService, service.Name, service.Name)
 	}
 	if err := s.startIdP(); err != nil {
+		return err
+	}
+	if err := s.startRedis(); err != nil {
 		return err
 	}
 	if s.options.AuthService != nil {
@@ -206,6 +210,7 @@ func (s *localSubject) startIdP() error {
 	}
 	text, err := kindManifests{files: s.options.Manifests}.text("idp.yaml", map[string]any{
 		"Issuer": publicURL(idpHost), "Backchannel": s.servers.url(serverBackchannel), "ClientSecret": s.material.clientSecret, "AuthHosts": hosts,
+		"BackchannelLogout": s.servers.url(storeReplica) + backchannelLogoutPath,
 	})
 	if err != nil {
 		return err
@@ -241,7 +246,16 @@ func (s *localSubject) newProxy(ctx context.Context, service AuthService) (*loca
 	config.HTTPAddress = s.servers.addr(origin(service.Name))
 	config.ClientSecretFile, config.ClientSecret = "", s.material.clientSecret
 	config.CookieSecretFile, config.CookieSecret = "", s.material.cookieSecret
-	handler, err := proxy.New(ctx, config, proxy.Options{Clock: s.options.Now, Logger: s.options.Logger})
+	options := proxy.Options{Clock: s.options.Now, Logger: s.options.Logger}
+	if config.SessionStoreType == proxy.SessionStoreRedis {
+		store, err := redisstore.Open(redisstore.Options(config.Redis))
+		if err != nil {
+			return nil, fmt.Errorf("configure %s: %w", service.Name, err)
+		}
+		s.onClose(func(context.Context) error { return store.Close() })
+		options.Store = store
+	}
+	handler, err := proxy.New(ctx, config, options)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", service.Name, err)
 	}

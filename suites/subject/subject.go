@@ -49,6 +49,9 @@ const (
 	FeatureAuthCache            Feature = "auth-cache"             // answers of the auth service can be kept
 	FeatureAccessList           Feature = "access-list"            // routes for some client addresses only, and satisfy
 	FeatureRouteRedirect        Feature = "route-redirect"         // a route that is only a redirect
+	FeatureSharedSessions       Feature = "shared-sessions"        // two auth services behind one session store
+	FeatureStoreAway            Feature = "session-store-away"     // an auth service that cannot reach its session store
+	FeatureBackchannelLogout    Feature = "backchannel-logout"     // the identity provider can end sessions of the auth service
 )
 
 // The roles of the parts that make the subject; any other role is a component beside them.
@@ -58,6 +61,9 @@ const (
 	RoleIdP         = "identity provider"
 	RoleBackend     = "backend"
 )
+
+// roleSessionStore is a component beside them: where the auth services that share sessions keep them.
+const roleSessionStore = "session store"
 
 // Part is one component of the subject, for the report.
 type Part struct {

@@ -108,7 +108,7 @@ func (f *existingFlags) images(ctx context.Context, out *console, kind *kindFlag
 		return subject.KindImages{}, err
 	}
 	var parts subject.KindImages
-	for name, into := range map[string]*images.Built{"standin": &parts.Standin, "mockidp": &parts.MockIdP, "proxy": &parts.Proxy} {
+	for name, into := range map[string]*images.Built{"standin": &parts.Standin, "mockidp": &parts.MockIdP, "redis": &parts.Redis, "proxy": &parts.Proxy} {
 		image, err := manifest.Image(name)
 		if err != nil {
 			return parts, err

@@ -151,7 +151,7 @@ func (f *kindFlags) ensureImages(ctx context.Context, out *console) (subject.Kin
 		byName[image.Name] = all[i]
 	}
 	return subject.KindImages{
-		Node: byName["node"], IngressNginx: byName["ingress-nginx"], Proxy: byName["proxy"], MockIdP: byName["mockidp"], Standin: byName["standin"],
+		Node: byName["node"], IngressNginx: byName["ingress-nginx"], Proxy: byName["proxy"], MockIdP: byName["mockidp"], Redis: byName["redis"], Standin: byName["standin"],
 	}, nil
 }
 
@@ -202,7 +202,7 @@ func load(ctx context.Context, out *console, c *cluster.Cluster, built subject.K
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	for _, image := range []images.Built{built.IngressNginx, built.Proxy, built.MockIdP, built.Standin} {
+	for _, image := range []images.Built{built.IngressNginx, built.Proxy, built.MockIdP, built.Redis, built.Standin} {
 		if there[image.Ref] {
 			continue
 		}

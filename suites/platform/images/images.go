@@ -54,6 +54,7 @@ const (
 	RecipeNode         = "node"
 	RecipeIngressNginx = "ingress-nginx"
 	RecipeCommand      = "command"
+	RecipeDebian       = "debian"
 )
 
 // Image is one entry of the manifest.
@@ -68,7 +69,7 @@ type Image struct {
 	Recipe string `json:"recipe"`
 	// Versions are those of the parts a verdict is about, the same both ways.
 	Versions map[string]string `json:"versions,omitempty"`
-	// Debian is the root file system of RecipeNode and RecipeIngressNginx.
+	// Debian is the root file system of RecipeNode, RecipeIngressNginx and RecipeDebian.
 	Debian Debian `json:"debian,omitempty"`
 	// Command is the Go package RecipeCommand builds, relative to the root of the repository.
 	Command string `json:"command,omitempty"`
@@ -160,7 +161,7 @@ func (i Image) problems() []error {
 		}
 	}
 	switch i.Recipe {
-	case RecipeNode, RecipeIngressNginx:
+	case RecipeNode, RecipeIngressNginx, RecipeDebian:
 		if i.Debian.Suite == "" || len(i.Debian.Packages) == 0 {
 			report("recipe %q needs a Debian suite and its packages", i.Recipe)
 		}

@@ -15,7 +15,7 @@ func TestManifestOfTheFixturesListsEveryImage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"node", "ingress-nginx", "proxy", "mockidp", "standin"}
+	want := []string{"node", "ingress-nginx", "proxy", "mockidp", "standin", "redis"}
 	if got := m.Names(); strings.Join(got, " ") != strings.Join(want, " ") {
 		t.Errorf("images are %v, want %v", got, want)
 	}

@@ -87,6 +87,7 @@ func NewStore(o Options) (*Store, error) {
 		RecipeNode:         &nodeRecipe{tools: tools},
 		RecipeIngressNginx: &ingressNginxRecipe{tools: tools},
 		RecipeCommand:      &commandRecipe{tools: tools},
+		RecipeDebian:       &debianRecipe{tools: tools},
 	}
 	return s, nil
 }
