@@ -144,12 +144,12 @@ func backchannelLogout(ctx context.Context, t *Trial) error {
 		return err
 	}
 	// The provider answers when it has told everyone.
-	ended, err := t.askReplica(ctx, hostOtherReplica, cookies[0])
+	ended, err := t.askReplica(ctx, hostReplica, cookies[0])
 	if err != nil {
 		return err
 	}
 	t.Holds("BACKCHANNEL-LOGOUT-ENDS-SESSION", ended.Status == http.StatusUnauthorized, "a 401 for a copy of the cookie after signing out at the identity provider", describe(ended))
-	stays, err := t.askReplica(ctx, hostReplica, cookies[1])
+	stays, err := t.askReplica(ctx, hostOtherReplica, cookies[1])
 	if err != nil {
 		return err
 	}
