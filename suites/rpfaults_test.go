@@ -44,7 +44,8 @@ which Core 12.2 recommends, ends the session. It gets three gigabytes of address
 A verdict goes by what can be seen: what the browser got at the callback, what the session endpoint answers afterwards
 (access), whether there is a session cookie, which endpoints of the provider were asked, in the order of the first
 time, and whether a foreign host learned anything. *Bounded* means: a login ends within 45 seconds and takes no more than 256 MiB
-of memory. *Not judged* means that the relying party never asked for what the fault changes, or lacks the feature.
+of memory. *Not judged* means that the relying party never asked for what the fault changes, or lacks the feature. A fault
+that fits any endpoint has a row for each that a login reaches: *H-HANG* is the token endpoint's.
 
 `
 )

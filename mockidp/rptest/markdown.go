@@ -104,7 +104,7 @@ func (r Result) cell() string {
 func (t *Table) Write(w io.Writer, faults []mockidp.Fault) error {
 	var out strings.Builder
 	staged := slices.DeleteFunc(slices.Clone(faults), func(f mockidp.Fault) bool { return !f.Staged() && f.Judge == "" })
-	fmt.Fprintf(&out, "%d faults are staged.\n\n| relying party | pass | fail | not judged |\n|---|---|---|---|\n", len(staged))
+	fmt.Fprintf(&out, "%d rows.\n\n| relying party | pass | fail | not judged |\n|---|---|---|---|\n", len(staged))
 	for _, name := range t.Names {
 		count := map[string]int{}
 		for _, f := range staged {
