@@ -162,6 +162,7 @@ func walkDiscovery(t *testing.T, dialect mockidp.Dialect) {
 		"claims_parameter_supported":                     is(true), // TestAuthorize_Core_5_5_ClaimsParameter
 		"request_parameter_supported":                    is(true), // request_object_signing_alg_values_supported
 		"request_uri_parameter_supported":                is(true), // TestAuthorize_RFC9101_RequestObjects
+		"dpop_signing_alg_values_supported":              each(func(t *testing.T, alg string) { provesKey(t, dialect, jose.SignatureAlgorithm(alg)) }),
 		"require_request_uri_registration":               is(true), // likewise
 		"request_object_signing_alg_values_supported":    each(func(t *testing.T, alg string) { signsRequests(t, dialect, jose.SignatureAlgorithm(alg)) }),
 		"require_pushed_authorization_requests":          is(false),

@@ -41,13 +41,13 @@ func (p *Provider) authorizationAnswer(req *authorizationRequest, s *session) (u
 		parts.code = p.random.token()
 		// Copies: a part of the request would keep all of it in memory.
 		p.store.putCode(parts.code, &authorizationCode{
-			grant: g, redirectURI: strings.Clone(req.redirectURI), codeChallenge: strings.Clone(req.codeChallenge), nonce: strings.Clone(req.nonce),
+			grant: g, redirectURI: strings.Clone(req.redirectURI), codeChallenge: strings.Clone(req.codeChallenge), nonce: strings.Clone(req.nonce), jkt: strings.Clone(req.jkt),
 		}, p.now())
 		answer.Set("code", parts.code)
 	}
 	if req.responseType.token {
 		var e *oauthError
-		if parts.accessToken, e = p.newAccessToken(req.client, g, g.scopes, g.audience, nil); e != nil {
+		if parts.accessToken, e = p.newAccessToken(req.client, g, g.scopes, g.audience, nil, ""); e != nil {
 			return nil, e
 		}
 		answer.Set("access_token", parts.accessToken)

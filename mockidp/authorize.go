@@ -33,6 +33,7 @@ type authorizationRequest struct {
 	audience      []string // of the access token, in a dialect that knows it
 	offline       bool     // access_type=offline
 	flow          string   // see flowNote
+	jkt           string   // dpop_jkt
 	pushed        bool     // it came by servePushedRequest
 	hintedSub     string   // of the id_token_hint or the claims parameter
 	claims        claimsRequest
@@ -103,7 +104,7 @@ func (p *Provider) readRequest(req *authorizationRequest, in params) *oauthError
 		return e
 	}
 	if name := in.repeated("scope", "state", "nonce", "prompt", "max_age", "login_hint", "id_token_hint", "code_challenge",
-		"code_challenge_method", "claims", "acr_values", "request", "request_uri", "registration"); name != "" {
+		"code_challenge_method", "claims", "acr_values", "dpop_jkt", "request", "request_uri", "registration"); name != "" {
 		return failure(errInvalidRequest, "%s is there more than once", name)
 	}
 	if req.client.RequirePushedRequests && !req.pushed {
@@ -112,6 +113,7 @@ func (p *Provider) readRequest(req *authorizationRequest, in params) *oauthError
 	if in.get("registration") != "" {
 		return failure(errRegistrationNotSupported, "the registration parameter is not supported")
 	}
+	req.jkt = in.get("dpop_jkt")
 	req.nonce, req.loginHint, req.codeChallenge = in.get("nonce"), in.get("login_hint"), in.get("code_challenge")
 	if req.responseType.code {
 		if e := checkChallenge(req.client, req.codeChallenge, in.get("code_challenge_method")); e != nil {

@@ -49,6 +49,8 @@ type Config struct {
 	// AllowEndpointAudience lets a client assertion name the endpoint it is sent to, or the token endpoint, as its aud. By
 	// default only the issuer will do.
 	AllowEndpointAudience bool `yaml:"allow_endpoint_audience"`
+	// RequireDPoPNonce makes DPoP proofs carry a nonce that the provider gives (RFC 9449 section 8).
+	RequireDPoPNonce bool `yaml:"require_dpop_nonce"`
 	// Lifetimes bound what the provider remembers.
 	Lifetimes Lifetimes `yaml:"lifetimes"`
 	// MaxEntries bounds how many of each kind the provider remembers: login pages, codes, access tokens, refresh tokens,
@@ -94,6 +96,8 @@ type Client struct {
 	RequestObjectSigningAlg jose.SignatureAlgorithm `yaml:"request_object_signing_alg"`
 	// RequireSignedRequestObject refuses authorization requests without one (RFC 9101 section 10.5).
 	RequireSignedRequestObject bool `yaml:"require_signed_request_object"`
+	// DPoPBoundAccessTokens refuses token requests without a DPoP proof (RFC 9449 section 5.2). Any client may send one.
+	DPoPBoundAccessTokens bool `yaml:"dpop_bound_access_tokens"`
 	// SubjectType is public (default) or pairwise: a sub that clients with redirect URIs on other hosts cannot compare (Core 1.0
 	// section 8.1). For pairwise all redirect URIs are on one host.
 	SubjectType string `yaml:"subject_type"`

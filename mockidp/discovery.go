@@ -48,6 +48,7 @@ type metadata struct {
 	ACRValues             []string                  `json:"acr_values_supported"`
 	ResponseIss           bool                      `json:"authorization_response_iss_parameter_supported"`
 	ClaimsParameter       bool                      `json:"claims_parameter_supported"`
+	DPoPAlgs              []jose.SignatureAlgorithm `json:"dpop_signing_alg_values_supported"`
 	RequestObjectAlgs     []jose.SignatureAlgorithm `json:"request_object_signing_alg_values_supported"`
 	RegisteredURIs        bool                      `json:"require_request_uri_registration"`
 	RequestParameter      bool                      `json:"request_parameter_supported"`
@@ -97,6 +98,7 @@ func (p *Provider) metadata(requestHost string) metadata {
 		ClaimsParameter:       true,
 		RequestParameter:      true,
 		RequestURIParameter:   true,
+		DPoPAlgs:              algorithmNames(),
 		RegisteredURIs:        true,
 		RequestObjectAlgs:     assertionAlgorithms(),
 	}

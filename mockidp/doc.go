@@ -2,8 +2,8 @@
 
 // Package mockidp is an OpenID Provider for tests: a correct one, that keeps to OpenID Connect Core 1.0, Discovery 1.0,
 // Dynamic Client Registration 1.0, RP-Initiated, Back-Channel and Front-Channel Logout 1.0, RFC 6749, RFC 6750, RFC 7009,
-// RFC 7523, RFC 7591, RFC 7636, RFC 7662, RFC 8628, RFC 8693, RFC 9068, RFC 9126, RFC 9207 and RFC 9700, and that forgets
-// everything when it stops.
+// RFC 7523, RFC 7591, RFC 7592, RFC 7636, RFC 7662, RFC 8628, RFC 8693, RFC 9068, RFC 9101, RFC 9126, RFC 9207, RFC 9449 and
+// RFC 9700, and that forgets everything when it stops. docs/mockidp-rules.md lists the rules with their tests.
 // It knows its users and clients from a configuration and asks for no password. Never use it to protect anything.
 //
 // A Provider is an http.Handler. Embed it (New), start it in a test (package mockidptest), run it (cmd/mockidp) or deploy
@@ -46,7 +46,9 @@
 // flows and how an answer travels. device_authorization.go, device_page.go and token_device.go are the device flow;
 // token_client_credentials.go and token_exchange.go have no browser at all. grant_type.go lists what the token endpoint
 // does; client_assertion.go is how a client signs instead of showing a secret. registration.go adds clients, tenants.go
-// issuers, rotate.go keys. When a session ends, logout_notice.go tells the clients that took part in it.
+// issuers, rotate.go keys. request_object.go opens signed requests, dpop.go binds tokens to keys. next_login.go and headless.go
+// stand in for the person at the browser. dialect.go makes a tenant be like a real provider: the endpoints ask it where they are
+// (urls.go) and hand it claims and answers to change (dialect_claims.go, dialect_answers.go). When a session ends, logout_notice.go tells the clients that took part in it.
 //
 // Each endpoint has one file; provider.go lists them in one table. What must be remembered (transactions, codes, tokens,
 // sessions) is in one place, store.go, in memory, with a lifetime and a bound on its number. Time and randomness are

@@ -31,7 +31,7 @@ func (p *Provider) introspect(token string) map[string]any {
 	now := p.now()
 	if access := p.store.accessToken(token, now); access != nil {
 		claims := p.describeAccessToken(access)
-		claims["active"], claims["token_type"] = true, tokenTypeBearer
+		claims["active"], claims["token_type"] = true, tokenTypeFor(access.jkt())
 		if access.grant.username != "" {
 			claims["username"] = access.grant.username
 		}

@@ -34,6 +34,8 @@ const (
 	errLoginRequired            = "login_required"
 	errInvalidRequestObject     = "invalid_request_object" // RFC 9101 section 6.2, with the one below
 	errInvalidRequestURI        = "invalid_request_uri"
+	errInvalidDPoPProof         = "invalid_dpop_proof" // RFC 9449 sections 5 and 8
+	errUseDPoPNonce             = "use_dpop_nonce"
 	errRegistrationNotSupported = "registration_not_supported"
 )
 

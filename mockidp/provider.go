@@ -3,6 +3,7 @@
 package mockidp
 
 import (
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -34,7 +35,8 @@ type Provider struct {
 	recorder  *recorder // nil unless requests are recorded
 	logins    loginQueue
 	remote    remoteKeys
-	debugger  bool // shows what is recorded on a page
+	nonceKey  [32]byte // of DPoP nonces
+	debugger  bool     // shows what is recorded on a page
 	// certificates are those of the keys, by kid, in a dialect that publishes them.
 	certificates sync.Map
 	parent       *Provider // of a tenant that a fault's URL names
@@ -62,6 +64,7 @@ func New(cfg Config, opts ...Option) (*Provider, error) {
 		options:   opts,
 		tenants:   tenants{byRoot: map[string]*Provider{}},
 	}
+	_, _ = rand.Read(p.nonceKey[:]) // never fails
 	for _, opt := range opts {
 		opt(p)
 	}

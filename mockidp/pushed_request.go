@@ -16,8 +16,12 @@ const pushedPrefix = "urn:ietf:params:oauth:request_uri:"
 func (p *Provider) servePushedRequest(w http.ResponseWriter, r *http.Request) {
 	client, in, e := p.readClientRequest(w, r)
 	var req *authorizationRequest
+	jkt := ""
 	if e == nil {
-		req, e = p.readPushedRequest(r, client, in)
+		jkt, e = p.proveKey(w, r, "")
+	}
+	if e == nil {
+		req, e = p.readPushedRequest(r, client, in, jkt)
 	}
 	if e != nil {
 		p.refuseClient(w, r, "pushed authorization request", client, e)
@@ -29,7 +33,7 @@ func (p *Provider) servePushedRequest(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusCreated, map[string]any{"request_uri": uri, "expires_in": int64(p.cfg.Lifetimes.PushedRequest / time.Second)})
 }
 
-func (p *Provider) readPushedRequest(r *http.Request, client *Client, in params) (*authorizationRequest, *oauthError) {
+func (p *Provider) readPushedRequest(r *http.Request, client *Client, in params, jkt string) (*authorizationRequest, *oauthError) {
 	if in.get("request_uri") != "" {
 		return nil, failure(errInvalidRequest, "request_uri cannot be pushed")
 	}
@@ -37,6 +41,12 @@ func (p *Provider) readPushedRequest(r *http.Request, client *Client, in params)
 	in, e := p.withRequestObject(r.Context(), in)
 	if e != nil {
 		return nil, e
+	}
+	if jkt != "" {
+		if asked := in.get("dpop_jkt"); asked != "" && asked != jkt {
+			return nil, failure(errInvalidRequest, "dpop_jkt is not the key of the DPoP proof")
+		}
+		in["dpop_jkt"] = []string{jkt} // RFC 9449 section 10.1
 	}
 	req, problem := p.identifyRequest(in)
 	if problem != "" {

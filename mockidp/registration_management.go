@@ -11,7 +11,7 @@ import (
 // serveRegisteredClient is the client configuration endpoint (RFC 7592): a client that registered itself reads, replaces or
 // removes what is registered, by its registration_access_token.
 func (p *Provider) serveRegisteredClient(w http.ResponseWriter, r *http.Request) {
-	token, e := bearerToken(w, r)
+	token, e := bearerToken(w, r, tokenTypeBearer)
 	if e != nil {
 		writeBearerError(w, e)
 		return

@@ -70,6 +70,7 @@ type grant struct {
 	claims   *claimsRequest // nil for none
 	audience []string       // that the authorization request named, in a dialect that knows it
 	flow     string         // see flowNote
+	jkt      string         // the key that the refresh tokens of a public client are bound to (RFC 9449 section 5), or ""
 	parent   *grant         // of a token exchange, or nil: it ends with that one
 
 	acrAsked    bool // acr and amr belong into the ID token
@@ -83,6 +84,7 @@ type authorizationCode struct {
 	redirectURI   string
 	codeChallenge string
 	nonce         string
+	jkt           string // dpop_jkt of RFC 9449 section 10, or ""
 }
 
 type accessToken struct {
@@ -92,10 +94,18 @@ type accessToken struct {
 	issued     instant
 }
 
-// delegation is what few access tokens have: an audience that was asked for, an actor by token exchange.
+// delegation is what few access tokens have: an audience that was asked for, an actor by token exchange, a key they are bound to.
 type delegation struct {
 	audience []string       // empty: the issuer
 	actor    map[string]any // act of RFC 8693 section 4.1, or nil
+	jkt      string         // thumbprint of the key of DPoP, or ""
+}
+
+func (a *accessToken) jkt() string {
+	if a.delegation == nil {
+		return ""
+	}
+	return a.delegation.jkt
 }
 
 func (a *accessToken) audience() []string {
@@ -358,6 +368,13 @@ func (s *store) revokeClient(clientID string) {
 	for _, e := range s.refreshTokens.entries {
 		e.value.grant.revoked = e.value.grant.revoked || e.value.grant.clientID == clientID
 	}
+}
+
+// bindGrant binds refresh tokens to a key, or to none for "".
+func (s *store) bindGrant(g *grant, jkt string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g.jkt = jkt
 }
 
 func (s *store) putPushed(uri string, req *authorizationRequest, now time.Time) {

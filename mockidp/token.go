@@ -26,8 +26,12 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
 	client, in, e := p.readClientRequest(w, r, "grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "scope", "device_code",
 		"subject_token", "subject_token_type", "actor_token", "actor_token_type", "requested_token_type")
 	var response *tokenResponse
+	jkt := ""
 	if e == nil {
-		response, e = p.exchange(client, in)
+		jkt, e = p.proveForToken(w, r, client)
+	}
+	if e == nil {
+		response, e = p.exchange(client, in, jkt)
 	}
 	if e != nil {
 		p.logRefusal(r, "token request", client, e)
@@ -42,7 +46,7 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
 	p.writeTokenResponse(w, r, client, response)
 }
 
-func (p *Provider) exchange(client *Client, in params) (*tokenResponse, *oauthError) {
+func (p *Provider) exchange(client *Client, in params, jkt string) (*tokenResponse, *oauthError) {
 	grantType := in.get("grant_type")
 	exchange := p.exchanger(grantType)
 	switch {
@@ -53,21 +57,24 @@ func (p *Provider) exchange(client *Client, in params) (*tokenResponse, *oauthEr
 	case !client.allowsGrant(grantType):
 		return nil, failure(errUnauthorizedClient, "this client has not registered the grant_type %s", grantType)
 	}
-	return exchange(client, in)
+	return exchange(client, in, jkt)
 }
 
 // issue makes the tokens for a grant. The access token has the given scopes; nonce goes into the ID token, but not when it
 // is refreshed (Core 1.0 section 12.2).
-func (p *Provider) issue(client *Client, g *grant, granted scopes, nonce string, withRefresh bool) (*tokenResponse, *oauthError) {
+func (p *Provider) issue(client *Client, g *grant, granted scopes, nonce string, withRefresh bool, jkt string) (*tokenResponse, *oauthError) {
 	if p.directory.findUser(g.username) == nil {
 		return nil, failure(errInvalidGrant, "the user is no longer there")
 	}
-	access, e := p.newAccessToken(client, g, granted, g.audience, nil)
+	access, e := p.newAccessToken(client, g, granted, g.audience, nil, jkt)
 	if e != nil {
 		return nil, e
 	}
-	response := &tokenResponse{AccessToken: access, TokenType: tokenTypeBearer, ExpiresIn: p.expiresIn(), Scope: granted.String(), grant: g}
+	response := &tokenResponse{AccessToken: access, TokenType: tokenTypeFor(jkt), ExpiresIn: p.expiresIn(), Scope: granted.String(), grant: g}
 	if withRefresh {
+		if client.public() && g.jkt == "" {
+			p.store.bindGrant(g, jkt)
+		}
 		response.RefreshToken = p.random.token()
 		p.store.putRefreshToken(response.RefreshToken, g, p.now())
 	}
@@ -75,6 +82,13 @@ func (p *Provider) issue(client *Client, g *grant, granted scopes, nonce string,
 		response.IDToken, e = p.newIDToken(client, g, granted, idTokenParts{nonce: nonce, accessToken: access})
 	}
 	return response, e
+}
+
+func tokenTypeFor(jkt string) string {
+	if jkt == "" {
+		return tokenTypeBearer
+	}
+	return tokenTypeDPoP
 }
 
 // asOAuthError turns an error of the store into the one the protocol has for it.

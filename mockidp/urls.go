@@ -116,6 +116,14 @@ func (u urls) back(requestHost, endpoint string) string {
 	return u.on(u.base, endpoint)
 }
 
+// baseFor is the base that a request came by.
+func (u urls) baseFor(requestHost string) string {
+	if base, ok := u.backchannels[strings.ToLower(requestHost)]; ok {
+		return base
+	}
+	return u.base
+}
+
 // authorizationServerMetadataPath puts the well-known part before the issuer's path, as RFC 8414 section 3.1 has it.
 func (u urls) authorizationServerMetadataPath() string { return pathMetadata + u.root }
 

@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 )
 
 // serveUserinfo is the UserInfo endpoint (Core 1.0 section 5.3).
 func (p *Provider) serveUserinfo(w http.ResponseWriter, r *http.Request) {
-	token, e := bearerToken(w, r)
+	token, e := bearerToken(w, r, tokenTypeBearer, tokenTypeDPoP)
 	if e != nil {
 		writeBearerError(w, e)
 		return
@@ -23,6 +24,11 @@ func (p *Provider) serveUserinfo(w http.ResponseWriter, r *http.Request) {
 	access := p.store.accessToken(token, p.now())
 	if access == nil {
 		writeBearerError(w, failure(errInvalidToken, "the access token is unknown, expired or revoked"))
+		return
+	}
+	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if e := p.checkBinding(w, r, scheme, token, access); e != nil {
+		writeBearerError(w, e)
 		return
 	}
 	if !access.scopes.has(scopeOpenID) {
@@ -62,11 +68,11 @@ func (p *Provider) writeUserinfo(w http.ResponseWriter, client *Client, claims m
 
 // bearerToken finds the token in the header (RFC 6750 section 2.1) or in the form body of a POST (section 2.2), never in the
 // query. Without any it returns "".
-func bearerToken(w http.ResponseWriter, r *http.Request) (string, *oauthError) {
+func bearerToken(w http.ResponseWriter, r *http.Request, schemes ...string) (string, *oauthError) {
 	var found []string
 	for _, header := range r.Header.Values("Authorization") {
 		scheme, token, _ := strings.Cut(header, " ")
-		if !strings.EqualFold(scheme, "Bearer") {
+		if !slices.ContainsFunc(schemes, func(known string) bool { return strings.EqualFold(scheme, known) }) {
 			continue
 		}
 		token = strings.TrimSpace(token)
@@ -94,7 +100,8 @@ func bearerToken(w http.ResponseWriter, r *http.Request) (string, *oauthError) {
 }
 
 func writeBearerError(w http.ResponseWriter, e *oauthError) {
-	status := map[string]int{errInvalidToken: http.StatusUnauthorized, errInsufficientScope: http.StatusForbidden}[e.code]
+	status := map[string]int{errInvalidToken: http.StatusUnauthorized, errInsufficientScope: http.StatusForbidden,
+		errInvalidDPoPProof: http.StatusUnauthorized, errUseDPoPNonce: http.StatusUnauthorized}[e.code]
 	if status == 0 {
 		status = http.StatusBadRequest
 	}
@@ -113,5 +120,8 @@ func writeChallenge(w http.ResponseWriter, status int, e *oauthError) {
 		challenge += `, scope="openid"`
 	}
 	w.Header().Set("WWW-Authenticate", challenge)
+	if e != nil && (e.code == errInvalidDPoPProof || e.code == errUseDPoPNonce) {
+		w.Header().Set("WWW-Authenticate", fmt.Sprintf(`DPoP algs="%s", error="%s", error_description="%s"`, strings.ReplaceAll(joined(algorithmNames()), ",", ""), e.code, e.description))
+	}
 	writeJSON(w, status, body)
 }
