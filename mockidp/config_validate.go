@@ -58,7 +58,7 @@ func (c Config) validateTenants() error {
 	var errs []error
 	seen := map[string]bool{}
 	for i, t := range c.Tenants {
-		err := t.check(c.endpointPaths())
+		err := c.checkTenant(t)
 		if root := strings.TrimSuffix(t.Path, "/"); err == nil && seen[root] {
 			err = fmt.Errorf("path %q is used twice", t.Path)
 		} else {

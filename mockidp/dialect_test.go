@@ -61,6 +61,7 @@ func TestDialect_MistakesAreNamed(t *testing.T) {
 		"dialect: keyclock":                                                  "keycloak",
 		"{dialect: auth0, issuer: https://a.example}":                        "write https://a.example/",
 		"{dialect: entra, issuer: https://a.example}":                        "write https://a.example/v2.0",
+		"tenants: [{path: /v2.0, dialect: entra}]":                           "one segment before /v2.0",
 		"tenants: [{path: /x, dialect: nope}]":                               "tenants[0]: dialect",
 		"{dialect: google, tenants: [{path: /o/oauth2/v2}]}":                 "hide the endpoint",
 		"{dialect: keycloak, tenants: [{path: /authorize}, {path: /token}]}": "",

@@ -48,7 +48,8 @@
 // does; client_assertion.go is how a client signs instead of showing a secret. registration.go adds clients, tenants.go
 // issuers, rotate.go keys. request_object.go opens signed requests, dpop.go binds tokens to keys. next_login.go and headless.go
 // stand in for the person at the browser. dialect.go makes a tenant be like a real provider: the endpoints ask it where they are
-// (urls.go) and hand it claims and answers to change (dialect_claims.go, dialect_answers.go). When a session ends, logout_notice.go tells the clients that took part in it.
+// (urls.go) and hand it claims and answers to change (dialect_claims.go, dialect_answers.go). When a session ends,
+// logout_notice.go tells the clients that took part in it.
 //
 // Each endpoint has one file; provider.go lists them in one table. What must be remembered (transactions, codes, tokens,
 // sessions) is in one place, store.go, in memory, with a lifetime and a bound on its number. Time and randomness are

@@ -50,6 +50,15 @@ func (c Config) tenantConfig(t Tenant) Config {
 	return c
 }
 
+// checkTenant finds what is wrong with where the tenant is to be.
+func (c Config) checkTenant(t Tenant) error {
+	d := c.tenantConfig(t).dialectOf()
+	if d.IssuerSuffix != "" && strings.Trim(strings.TrimSuffix(t.Path, d.IssuerSuffix), "/") == "" {
+		return fmt.Errorf("path %q must name at least one segment before %s, which every issuer of %s ends with", t.Path, d.IssuerSuffix, d.Title)
+	}
+	return t.check(c.endpointPaths())
+}
+
 // check finds what is wrong with the path; the rest is checked as any configuration is.
 func (t Tenant) check(endpoints []string) error {
 	if !strings.HasPrefix(t.Path, "/") || strings.Trim(t.Path, "/") == "" {
@@ -75,7 +84,7 @@ func (t Tenant) check(endpoints []string) error {
 // AddTenant adds an issuer while the provider serves, for instance one for each test. It fails if the tenant is not valid
 // or its path is taken.
 func (p *Provider) AddTenant(t Tenant) (*Provider, error) {
-	if err := t.check(p.given.endpointPaths()); err != nil {
+	if err := p.given.checkTenant(t); err != nil {
 		return nil, fmt.Errorf("adding a tenant: %w", err)
 	}
 	// The keys of the first issuer are its own: another issuer with the same keys would make mix-up invisible.
