@@ -3,21 +3,26 @@
 package rptest
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"io"
 
-	"sigs.k8s.io/yaml"
+	"go.yaml.in/yaml/v3"
 )
 
 // KnownFailure is a fault that a relying party is known to fail, and why that stands.
 type KnownFailure struct {
-	Fault    string `json:"fault"`
-	Sentence string `json:"sentence"`
+	Fault    string `yaml:"fault"`
+	Sentence string `yaml:"sentence"`
 }
 
 // ParseKnownFailures reads a YAML list. It fails if an entry lacks its sentence or a fault stands twice.
 func ParseKnownFailures(data []byte) ([]KnownFailure, error) {
 	var list []KnownFailure
-	if err := yaml.UnmarshalStrict(data, &list); err != nil {
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(&list); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("reading the known failures: %w", err)
 	}
 	seen := map[string]bool{}
