@@ -32,13 +32,16 @@ const (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	keepSmall()
+	defer time.AfterFunc(settled, keepSmall).Stop()
 	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
 }
 
 // smallHeap is how much garbage there may be, in percent of what is in use: a quarter of what Go allows. A mock provider runs beside
 // what matters, often several at a time, and spends nearly all its time on signatures anyway.
 const smallHeap = 25
+
+// settled is when the start is over, during which collecting garbage would take longer than all else.
+const settled = time.Second
 
 // keepSmall leaves the choice to GOGC if that is set.
 func keepSmall() {
