@@ -41,7 +41,7 @@ func authServiceChecks() []Check {
 		emailDomainCheck(),
 		upstreamCheck(),
 	}
-	return slices.Concat(checks, authEndpointChecks(), loginChecks(), callbackChecks(), signInPageChecks(), sessionChecks(), storeChecks(), bearerChecks(), upstreamChecks(), rdCorpusChecks())
+	return slices.Concat(checks, authEndpointChecks(), loginChecks(), callbackChecks(), signInPageChecks(), sessionChecks(), storeChecks(), renewalChecks(), bearerChecks(), upstreamChecks(), rdCorpusChecks())
 }
 
 func noSession(ctx context.Context, t *Trial, _ subject.Route) error {

@@ -42,9 +42,12 @@ func (t *Trial) storeLogin(ctx context.Context, host, user string) (*browser.Bro
 }
 
 // storeCookie is the Cookie field with the browser's ticket.
-func storeCookie(b *browser.Browser) string {
+func storeCookie(b *browser.Browser) string { return cookieOf(b, storeCookieName) }
+
+// cookieOf is the Cookie field with the browser's cookie of that name, or "".
+func cookieOf(b *browser.Browser, name string) string {
 	for _, c := range b.AllCookies() {
-		if c.Name == storeCookieName {
+		if c.Name == name {
 			return c.Name + "=" + c.Value
 		}
 	}

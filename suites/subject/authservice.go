@@ -2,6 +2,8 @@
 
 package subject
 
+import "time"
+
 // AuthService is one deployed variant of the reference proxy.
 type AuthService struct {
 	// Name is its placeholder and Service name: "proxy", "proxy-domain" …
@@ -30,7 +32,21 @@ func AuthServices() []AuthService {
 		{Name: storeReplica, Host: "auth-redis", Args: append(sharedSessions("{redis}"), backchannelLogout)},
 		{Name: "proxy-redis-2", Host: "auth-redis-2", Args: append(sharedSessions("{redis}"), backchannelLogout)},
 		{Name: "proxy-redis-away", Host: "auth-redis-away", Args: sharedSessions("redis://{redis-away}"), StoreAway: true},
+		// Three that renew sessions soon: one by itself, two that share a session store.
+		{Name: "proxy-renew", Host: "auth-renew", Args: append(renewal(), "--cookie-name=_renew")},
+		{Name: "proxy-redis-renew", Host: "auth-redis-renew", Args: append(renewal(), sharedSessions("{redis}")...)},
+		{Name: "proxy-redis-renew-2", Host: "auth-redis-renew-2", Args: append(renewal(), sharedSessions("{redis}")...)},
 	}
+}
+
+// RenewalAge is the age at which some auth services renew a session.
+const RenewalAge = 2 * time.Second
+
+const cookieRefresh = "--cookie-refresh"
+
+// renewal asks for refresh tokens, and uses them.
+func renewal() []string {
+	return []string{cookieRefresh + "=" + RenewalAge.String(), "--scope=openid email profile groups offline_access"}
 }
 
 // storeReplica is the variant that the identity provider tells of logouts.

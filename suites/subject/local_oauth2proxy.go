@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -131,7 +132,11 @@ func (s *localSubject) oauth2ProxySecrets() (string, error) {
 func oauth2ProxyArgs(service AuthService, p placeholders) []string {
 	args := []string{
 		"--provider=oidc", "--code-challenge-method=S256", "--insecure-oidc-skip-nonce=false", "--cookie-samesite=lax",
-		"--cookie-csrf-per-request", "--session-cookie-minimal",
+		"--cookie-csrf-per-request",
+	}
+	// It refuses to renew sessions that hold no tokens.
+	if !slices.ContainsFunc(service.Args, func(arg string) bool { return flagName(arg) == cookieRefresh }) {
+		args = append(args, "--session-cookie-minimal")
 	}
 	for _, arg := range authServiceArgs(service, p) {
 		switch flagName(arg) {

@@ -32,6 +32,7 @@ func (s *localSubject) missing() map[Feature]string {
 		maps.Copy(missing, map[Feature]string{
 			FeatureStoreAway:         "oauth2-proxy ends at its start when its session store cannot be reached",
 			FeatureBackchannelLogout: "oauth2-proxy has no back-channel logout",
+			FeatureTracedRenewals:    "oauth2-proxy sends no X-Request-Id to the identity provider, so its renewals cannot be told apart",
 		})
 	}
 	return missing

@@ -52,6 +52,7 @@ const (
 	FeatureSharedSessions       Feature = "shared-sessions"        // two auth services behind one session store
 	FeatureStoreAway            Feature = "session-store-away"     // an auth service that cannot reach its session store
 	FeatureBackchannelLogout    Feature = "backchannel-logout"     // the identity provider can end sessions of the auth service
+	FeatureTracedRenewals       Feature = "traced-renewals"        // the auth service tells the identity provider on behalf of which request it renews
 )
 
 // The roles of the parts that make the subject; any other role is a component beside them.
