@@ -164,7 +164,7 @@ func (f *kindFlags) store() (*images.Store, images.Manifest, error) {
 	if err != nil {
 		return nil, images.Manifest{}, err
 	}
-	store, err := images.NewStore(images.Options{Mirrors: mirrors})
+	store, err := images.NewStore(images.Options{Mirrors: mirrors, Fixtures: fixtures.FS()})
 	return store, manifest, err
 }
 

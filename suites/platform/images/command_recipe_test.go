@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -184,5 +185,44 @@ func TestRootIsTheCheckoutAround(t *testing.T) {
 	}
 	if _, err := findRoot(t.TempDir()); err == nil {
 		t.Error("any folder counts as a checkout")
+	}
+}
+
+func TestACheckoutThatDiffersFromTheProgramIsRefused(t *testing.T) {
+	carried := fstest.MapFS{"manifests/standin.yaml": {Data: []byte("one")}}
+	for _, c := range []struct {
+		name, there string
+		refused     bool
+	}{
+		{"the same", "one", false},
+		{"a file that differs", "another", true},
+		{"a file that is missing", "", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			root := checkout(t)
+			if c.there != "" {
+				if err := root.write("/fixtures/manifests/standin.yaml", []byte(c.there), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s, err := NewStore(Options{Dir: t.TempDir(), Root: string(root), Fixtures: carried})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = s.sourceKey(t.Context(), commandImage("tool"))
+			if !c.refused {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), "fixtures/manifests/standin.yaml differs") || !strings.Contains(err.Error(), "make bin") {
+				t.Errorf("the error is %v", err)
+			}
+			var build *BuildError
+			if _, err := s.Ensure(t.Context(), commandImage("tool"), ModeSource, nil); !errors.As(err, &build) {
+				t.Errorf("Ensure gives %v, and no BuildError, for which the command exits with 3", err)
+			}
+		})
 	}
 }

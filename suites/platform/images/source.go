@@ -3,8 +3,10 @@
 package images
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -39,6 +41,24 @@ func findRoot(root string) (string, error) {
 func isRoot(dir string) bool {
 	data, err := os.ReadFile(filepath.Join(dir, "go.mod"))
 	return err == nil && modfile.ModulePath(data) == modulePath
+}
+
+// requireSame compares the files that this program carries with those of the checkout that images are built from.
+func requireSame(carried fs.FS, root string) error {
+	return fs.WalkDir(carried, ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		ours, err := fs.ReadFile(carried, path)
+		if err != nil {
+			return err
+		}
+		theirs, err := os.ReadFile(filepath.Join(root, "fixtures", filepath.FromSlash(path)))
+		if err == nil && bytes.Equal(ours, theirs) {
+			return nil
+		}
+		return fmt.Errorf("images would be built from %s, and this program was built from another state of the repository (fixtures/%s differs), so that they would not fit what it deploys: build the program anew there (make bin), or run it in its own checkout", root, path)
+	})
 }
 
 // requirement reads from a go.mod which version of a module it requires.

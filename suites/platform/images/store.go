@@ -42,6 +42,9 @@ type Options struct {
 	Dir string
 	// Root is a checkout of this repository, which recipes build from; by default the one the working directory is in.
 	Root string
+	// Fixtures is what this program carries of the folder fixtures: a checkout with others is refused, because what is built
+	// there would not fit what this program deploys. Nil compares nothing.
+	Fixtures fs.FS
 	// Mirrors says which host to ask in place of a registry: "docker.io" => "127.0.0.1:5000".
 	Mirrors map[string]string
 	// AskTimeout is how long a registry may take to say whether it has an image; 5 s by default.
@@ -81,7 +84,13 @@ func NewStore(o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{dir: dir, now: o.Now, hosts: newHosts(o.Mirrors, o.AskTimeout)}
-	s.root = sync.OnceValues(func() (string, error) { return findRoot(o.Root) })
+	s.root = sync.OnceValues(func() (string, error) {
+		root, err := findRoot(o.Root)
+		if err != nil || o.Fixtures == nil {
+			return root, err
+		}
+		return root, requireSame(o.Fixtures, root)
+	})
 	tools := &tools{root: s.root, cache: dir, compiling: newGate()}
 	s.recipes = map[string]recipe{
 		RecipeNode:         &nodeRecipe{tools: tools},
