@@ -18,11 +18,11 @@ const (
 )
 
 // newAccessToken makes an access token for a grant and remembers it. audience is empty unless the client asked for one.
-func (p *Provider) newAccessToken(client *Client, g *grant, granted scopes, audience []string, actor map[string]any, jkt string) (string, *oauthError) {
+func (p *Provider) newAccessToken(client *Client, g *grant, granted scopes, audience []string, actor map[string]any, bound binding) (string, *oauthError) {
 	now := p.now()
 	made := &accessToken{grant: g, scopes: granted, issued: instantOf(now)}
-	if len(audience) > 0 || actor != nil || jkt != "" {
-		made.delegation = &delegation{audience: audience, actor: actor, jkt: jkt}
+	if len(audience) > 0 || actor != nil || bound != (binding{}) {
+		made.delegation = &delegation{audience: audience, actor: actor, bound: bound}
 	}
 	token := p.dialect.TokenPrefix + p.random.token()
 	if client.AccessTokenFormat == accessTokenJWT || client.AccessTokenFormat == accessTokenForAudience && len(audience) > 0 {
@@ -69,8 +69,8 @@ func (p *Provider) describeAccessToken(a *accessToken) map[string]any {
 	if actor := a.actor(); actor != nil {
 		claims["act"] = actor
 	}
-	if jkt := a.jkt(); jkt != "" {
-		claims["cnf"] = map[string]any{"jkt": jkt} // RFC 9449 section 6
+	if cnf := a.bound().confirmation(); cnf != nil {
+		claims["cnf"] = cnf // RFC 9449 section 6, RFC 8705 section 3.1
 	}
 	p.applyDialect(dialectEdit{part: partAccessToken, user: user, client: p.directory.client(a.grant.clientID), grant: a.grant, granted: a.scopes, audience: a.audience()}, claims)
 	return claims

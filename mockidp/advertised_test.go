@@ -3,6 +3,10 @@
 package mockidp_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"net/http"
 	"net/url"
 	"slices"
@@ -26,13 +30,17 @@ func TestDiscovery_AdvertisesNothingThatDoesNotWork(t *testing.T) {
 }
 
 func walkDiscovery(t *testing.T, dialect mockidp.Dialect) {
+	authority := newCertifier()
+	ofClient, self := authority.certify(nil), selfSigned(must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)))
 	s := newDialectIDP(t, dialect, func(c *mockidp.Config) {
+		withTLSClients(authority, self)(c)
+		c.Clients = append(c.Clients, mockidp.Client{ClientID: "bound", ClientSecret: "s3cret", TLSClientCertificateBoundAccessTokens: true, RedirectURIs: []string{callback}})
 		c.AutoLogin = "alice"
 		c.EnableRegistration = true
 		c.SigningAlgs = []jose.SignatureAlgorithm{jose.EdDSA, jose.ES384}
 		withLogoutURIs(c)
 		c.Clients[0].FrontchannelLogoutURI, c.Clients[0].FrontchannelLogoutSessionRequired = "https://app.example/front", true
-	}, mockidp.WithHTTPClient(&http.Client{Transport: &relyingParties{}}))
+	}, mockidp.WithHTTPClient(&http.Client{Transport: &relyingParties{}}), mockidp.WithClientCertificates())
 	doc := discovery(t, s, s.at("discovery"))
 	is := func(want any) func(*testing.T, any) {
 		return func(t *testing.T, got any) {
@@ -97,6 +105,12 @@ func walkDiscovery(t *testing.T, dialect mockidp.Dialect) {
 			case "private_key_jwt":
 				with.Set("client_assertion_type", assertionType)
 				with.Set("client_assertion", assertion("signs", jose.RS256, testKeys()[0].Key))
+			case "tls_client_auth":
+				edit = withCertificate(ofClient)
+				with.Set("client_id", "pki")
+			case "self_signed_tls_client_auth":
+				edit = withCertificate(self)
+				with.Set("client_id", "self")
 			default:
 				t.Fatalf("nothing uses the method %s", method)
 			}
@@ -163,13 +177,23 @@ func walkDiscovery(t *testing.T, dialect mockidp.Dialect) {
 		"request_parameter_supported":                    is(true), // request_object_signing_alg_values_supported
 		"request_uri_parameter_supported":                is(true), // TestAuthorize_RFC9101_RequestObjects
 		"dpop_signing_alg_values_supported":              each(func(t *testing.T, alg string) { provesKey(t, dialect, jose.SignatureAlgorithm(alg)) }),
-		"require_request_uri_registration":               is(true), // likewise
-		"request_object_signing_alg_values_supported":    each(func(t *testing.T, alg string) { signsRequests(t, dialect, jose.SignatureAlgorithm(alg)) }),
-		"require_pushed_authorization_requests":          is(false),
-		"backchannel_logout_supported":                   is(doc["end_session_endpoint"] != nil), // TestBackChannelLogout_2
-		"backchannel_logout_session_supported":           is(doc["end_session_endpoint"] != nil),
-		"frontchannel_logout_supported":                  is(doc["end_session_endpoint"] != nil), // TestFrontChannelLogout_3
-		"frontchannel_logout_session_supported":          is(doc["end_session_endpoint"] != nil),
+		"tls_client_certificate_bound_access_tokens": func(t *testing.T, _ any) {
+			s := *s
+			s.t = t
+			got := s.tokens(s.token(codeParams(answerOf(t, "client_id", "bound").Get("code")), basicAuth("bound", "s3cret"), withCertificate(self)))
+			for status, chain := range map[int][]*x509.Certificate{http.StatusOK: {self}, http.StatusUnauthorized: {ofClient}} {
+				if a := s.userinfoBy("Bearer", got.AccessToken, withCertificate(chain...)); a.StatusCode != status {
+					t.Errorf("status %d, want %d", a.StatusCode, status)
+				}
+			}
+		},
+		"require_request_uri_registration":            is(true), // likewise
+		"request_object_signing_alg_values_supported": each(func(t *testing.T, alg string) { signsRequests(t, dialect, jose.SignatureAlgorithm(alg)) }),
+		"require_pushed_authorization_requests":       is(false),
+		"backchannel_logout_supported":                is(doc["end_session_endpoint"] != nil), // TestBackChannelLogout_2
+		"backchannel_logout_session_supported":        is(doc["end_session_endpoint"] != nil),
+		"frontchannel_logout_supported":               is(doc["end_session_endpoint"] != nil), // TestFrontChannelLogout_3
+		"frontchannel_logout_session_supported":       is(doc["end_session_endpoint"] != nil),
 		"scopes_supported": each(func(t *testing.T, scope string) {
 			if q := answerOf(t, "scope", scope); q.Get("code") == "" {
 				t.Errorf("answer %v", q)

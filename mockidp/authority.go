@@ -15,6 +15,8 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"net/url"
+	"strings"
 	"sync"
 	"time"
 )
@@ -97,6 +99,36 @@ func (a *Authority) leaf(host string) (*tls.Certificate, error) {
 	}
 	a.leaves[host] = made
 	return made, nil
+}
+
+// ClientCertificate makes a certificate that a relying party can authenticate with (RFC 8705 section 2.1): with a subject, and names
+// that are URIs, email addresses, IP addresses or else DNS names. It is valid for three months.
+func (a *Authority) ClientCertificate(subject pkix.Name, names ...string) (tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("making a key for the client %s: %w", subject, err)
+	}
+	template := newTemplate("")
+	template.Subject = subject
+	template.KeyUsage, template.ExtKeyUsage = x509.KeyUsageDigitalSignature, []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	for _, name := range names {
+		uri, err := url.Parse(name)
+		switch ip := net.ParseIP(name); {
+		case ip != nil:
+			template.IPAddresses = append(template.IPAddresses, ip)
+		case strings.Contains(name, "://") && err == nil:
+			template.URIs = append(template.URIs, uri)
+		case strings.Contains(name, "@"):
+			template.EmailAddresses = append(template.EmailAddresses, name)
+		default:
+			template.DNSNames = append(template.DNSNames, name)
+		}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.intermediate.certificate, key.Public(), a.intermediate.key)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("signing a certificate for the client %s: %w", subject, err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der, a.intermediate.certificate.Raw}, PrivateKey: key}, nil
 }
 
 // issue makes a server certificate that is right, or wrong in the way that one of certificateFaults names.

@@ -47,7 +47,7 @@ func (p *Provider) authorizationAnswer(req *authorizationRequest, s *session) (u
 	}
 	if req.responseType.token {
 		var e *oauthError
-		if parts.accessToken, e = p.newAccessToken(req.client, g, g.scopes, g.audience, nil, ""); e != nil {
+		if parts.accessToken, e = p.newAccessToken(req.client, g, g.scopes, g.audience, nil, binding{}); e != nil {
 			return nil, e
 		}
 		answer.Set("access_token", parts.accessToken)

@@ -22,8 +22,9 @@ type credentials struct {
 	claims    assertionClaims        // of the assertion, not verified
 }
 
+// supportedAuthMethods are all that clients may have; authMethods are those of them that work here.
 func supportedAuthMethods() []string {
-	return []string{authMethodBasic, authMethodPost, authMethodSecretJWT, authMethodPrivateKey, authMethodNone}
+	return []string{authMethodBasic, authMethodPost, authMethodSecretJWT, authMethodPrivateKey, authMethodTLS, authMethodSelfSigned, authMethodNone}
 }
 
 // authenticateClient keeps to RFC 6749 section 2.3. Who is unknown and who is wrong are told the same.
@@ -34,11 +35,18 @@ func (p *Provider) authenticateClient(r *http.Request, in params) (*Client, *oau
 	}
 	refused := failure(errInvalidClient, "the client could not be authenticated: check client_id, client_secret and token_endpoint_auth_method")
 	client := p.directory.client(shown.clientID)
+	if client != nil && shown.method == authMethodNone && byCertificate(client.TokenEndpointAuthMethod) {
+		shown.method = client.TokenEndpointAuthMethod // what shows it is below HTTP
+	}
 	if client == nil || !client.allowsMethod(shown.method) {
 		return nil, refused
 	}
 	switch shown.method {
 	case authMethodNone:
+	case authMethodTLS, authMethodSelfSigned:
+		if err := p.checkCertificate(r, client); err != nil {
+			return nil, failure(errInvalidClient, "%v", err)
+		}
 	case authMethodSecretJWT, authMethodPrivateKey:
 		if err := p.checkAssertion(r, client, shown); err != nil {
 			return nil, failure(errInvalidClient, "client_assertion: %v", err)

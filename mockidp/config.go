@@ -51,6 +51,9 @@ type Config struct {
 	AllowEndpointAudience bool `yaml:"allow_endpoint_audience"`
 	// RequireDPoPNonce makes DPoP proofs carry a nonce that the provider gives (RFC 9449 section 8).
 	RequireDPoPNonce bool `yaml:"require_dpop_nonce"`
+	// ClientCertificateAuthorities are certificates in PEM, of those who certify clients for tls_client_auth. What the authority of
+	// ServeTLS certifies is believed besides.
+	ClientCertificateAuthorities string `yaml:"client_certificate_authorities"`
 	// Lifetimes bound what the provider remembers.
 	Lifetimes Lifetimes `yaml:"lifetimes"`
 	// MaxEntries bounds how many of each kind the provider remembers: login pages, codes, access tokens, refresh tokens,
@@ -82,11 +85,11 @@ type Client struct {
 	ClientSecret string `yaml:"client_secret"`
 	// ClientName is shown on the login page; empty means the client_id.
 	ClientName string `yaml:"client_name"`
-	// TokenEndpointAuthMethod is client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt or none. It
-	// holds for every endpoint that clients call. Empty: basic or post if there is a secret, private_key_jwt if there are
+	// TokenEndpointAuthMethod is client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt, tls_client_auth,
+	// self_signed_tls_client_auth (RFC 8705) or none. It holds for every endpoint that clients call. Empty: basic or post if there is a secret, private_key_jwt if there are
 	// keys only, none if there is neither.
 	TokenEndpointAuthMethod string `yaml:"token_endpoint_auth_method"`
-	// JWKS holds the public keys for private_key_jwt.
+	// JWKS holds the public keys for private_key_jwt, or the certificates (x5c) for self_signed_tls_client_auth.
 	JWKS *JWKS `yaml:"jwks"`
 	// JWKSURI is where those keys are instead, so that the client can change them.
 	JWKSURI string `yaml:"jwks_uri"`
@@ -98,6 +101,20 @@ type Client struct {
 	RequireSignedRequestObject bool `yaml:"require_signed_request_object"`
 	// DPoPBoundAccessTokens refuses token requests without a DPoP proof (RFC 9449 section 5.2). Any client may send one.
 	DPoPBoundAccessTokens bool `yaml:"dpop_bound_access_tokens"`
+	// TLSClientAuthSubjectDN is the subject of the certificate for tls_client_auth, such as CN=app,O=Example (RFC 4514). It or one of
+	// the four that follow is needed for that method.
+	TLSClientAuthSubjectDN string `yaml:"tls_client_auth_subject_dn"`
+	// TLSClientAuthSANDNS is a DNS name in the certificate instead.
+	TLSClientAuthSANDNS string `yaml:"tls_client_auth_san_dns"`
+	// TLSClientAuthSANURI is a URI in it.
+	TLSClientAuthSANURI string `yaml:"tls_client_auth_san_uri"`
+	// TLSClientAuthSANIP is an IP address in it.
+	TLSClientAuthSANIP string `yaml:"tls_client_auth_san_ip"`
+	// TLSClientAuthSANEmail is an email address in it.
+	TLSClientAuthSANEmail string `yaml:"tls_client_auth_san_email"`
+	// TLSClientCertificateBoundAccessTokens binds access tokens to the certificate of the token request, which has to have one (RFC
+	// 8705 section 3). It goes with any token_endpoint_auth_method.
+	TLSClientCertificateBoundAccessTokens bool `yaml:"tls_client_certificate_bound_access_tokens"`
 	// SubjectType is public (default) or pairwise: a sub that clients with redirect URIs on other hosts cannot compare (Core 1.0
 	// section 8.1). For pairwise all redirect URIs are on one host.
 	SubjectType string `yaml:"subject_type"`
@@ -314,6 +331,11 @@ func (c Client) signingAlgorithms() []jose.SignatureAlgorithm {
 
 // public says whether the client cannot keep a secret (RFC 6749 section 2.1).
 func (c Client) public() bool { return c.TokenEndpointAuthMethod == authMethodNone }
+
+// needsSecret says whether the client authenticates with a secret.
+func (c Client) needsSecret() bool {
+	return !c.public() && c.TokenEndpointAuthMethod != authMethodPrivateKey && !byCertificate(c.TokenEndpointAuthMethod)
+}
 
 // inDialect gives the user a subject identifier of the dialect's form, unless there is one.
 func (u User) inDialect(d *Dialect) User {

@@ -22,7 +22,7 @@ func TestParseConfig_TheExampleIsReadWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cfg.Issuer == "" || len(cfg.BackchannelURLs) == 0 || len(cfg.Clients) != 3 || len(cfg.Tenants) != 1 || len(cfg.Clients[2].JWKS.Keys) != 1 || len(cfg.Users) != 2 || cfg.Lifetimes.Code != time.Minute {
+	if cfg.Issuer == "" || len(cfg.BackchannelURLs) == 0 || len(cfg.Clients) != 4 || len(cfg.Tenants) != 1 || len(cfg.Clients[3].JWKS.Keys) != 1 || len(cfg.Users) != 2 || cfg.Lifetimes.Code != time.Minute {
 		t.Errorf("configuration %+v", cfg)
 	}
 	if cfg.Users[0].Claims["department"] != "engineering" {
@@ -90,6 +90,13 @@ func TestParseConfig_MistakesAreNamed(t *testing.T) {
 		"a userinfo algorithm":               {"clients: [{client_id: a, userinfo_signed_response_alg: HS256}]", "userinfo_signed_response_alg"},
 		"a short secret for HS256":           {"clients: [{client_id: a, client_secret: b, token_endpoint_auth_method: client_secret_jwt}]", "32 bytes"},
 		"private_key_jwt without keys":       {"clients: [{client_id: a, token_endpoint_auth_method: private_key_jwt}]", "jwks must hold"},
+		"tls_client_auth of nobody":          {"clients: [{client_id: a, token_endpoint_auth_method: tls_client_auth}]", "exactly one of"},
+		"tls_client_auth of two":             {"clients: [{client_id: a, token_endpoint_auth_method: tls_client_auth, tls_client_auth_san_dns: a, tls_client_auth_san_ip: 192.0.2.1}]", "exactly one of"},
+		"a subject that is no name":          {"clients: [{client_id: a, token_endpoint_auth_method: tls_client_auth, tls_client_auth_subject_dn: app}]", "tls_client_auth_subject_dn"},
+		"an address that is none":            {"clients: [{client_id: a, token_endpoint_auth_method: tls_client_auth, tls_client_auth_san_ip: 192.0.2}]", "tls_client_auth_san_ip"},
+		"a subject for another method":       {"clients: [{client_id: a, client_secret: b, tls_client_auth_san_dns: a.example}]", "go with"},
+		"a certificate that is not there":    {"clients: [{client_id: a, token_endpoint_auth_method: self_signed_tls_client_auth, jwks: {keys: [{kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo}]}}]", "x5c"},
+		"an authority that is no PEM":        {"client_certificate_authorities: x", "PEM"},
 		"a key that is none":                 {"clients: [{client_id: a, jwks: {keys: [{kty: x}]}}]", "jwks"},
 		"a private key":                      {"clients: [{client_id: a, jwks: {keys: [{kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo, d: nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A}]}}]", "public key"},
 		"a logout URI that is not http":      {"clients: [{client_id: a, backchannel_logout_uri: 'com.app:/x'}]", "backchannel_logout_uri"},

@@ -44,6 +44,9 @@ func (c Config) Validate() error {
 	if c.MaxEntries < 0 {
 		errs = append(errs, fmt.Errorf("max_entries: %d must not be negative", c.MaxEntries))
 	}
+	if _, err := parseAuthorities(c.ClientCertificateAuthorities); err != nil {
+		errs = append(errs, fmt.Errorf("client_certificate_authorities: %w", err))
+	}
 	errs = append(errs, c.Lifetimes.validate())
 	users := newDirectory(c.Clients, c.Users)
 	errs = append(errs, validateUsers(c.Users), validateClients(c.Clients, users))
@@ -155,8 +158,8 @@ func validateClients(clients []Client, users *directory) error {
 				fail("%s: %q must be one of %s", name, value, strings.Join(allowed, ", "))
 			}
 		}
-		oneOf("token_endpoint_auth_method", c.TokenEndpointAuthMethod, "", authMethodBasic, authMethodPost, authMethodSecretJWT, authMethodPrivateKey, authMethodNone)
-		if c.ClientSecret == "" && !c.public() && c.TokenEndpointAuthMethod != authMethodPrivateKey {
+		oneOf("token_endpoint_auth_method", c.TokenEndpointAuthMethod, "", authMethodBasic, authMethodPost, authMethodSecretJWT, authMethodPrivateKey, authMethodTLS, authMethodSelfSigned, authMethodNone)
+		if c.ClientSecret == "" && c.needsSecret() {
 			fail("client_secret is missing, and token_endpoint_auth_method is %s", c.TokenEndpointAuthMethod)
 		}
 		if c.ClientSecret != "" && c.public() {
@@ -172,6 +175,9 @@ func validateClients(clients []Client, users *directory) error {
 			if err := c.JWKS.check(); err != nil {
 				fail("%w", err)
 			}
+		}
+		if err := c.checkTLSMetadata(); err != nil {
+			fail("%w", err)
 		}
 		for j, name := range c.GrantTypes {
 			oneOf(fmt.Sprintf("grant_types[%d]", j), name, supportedGrantTypes()...)

@@ -29,7 +29,7 @@ func (p *Provider) apiUser(r *http.Request) (*accessToken, *User) {
 		return nil, nil
 	}
 	access := p.store.accessToken(strings.TrimSpace(token), p.now())
-	if access == nil {
+	if access == nil || access.bound().jkt != "" || !access.bound().shownBy(r) {
 		return nil, nil
 	}
 	return access, p.userOf(access.grant)

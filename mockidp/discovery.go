@@ -54,6 +54,7 @@ type metadata struct {
 	RequestParameter      bool                      `json:"request_parameter_supported"`
 	RequestURIParameter   bool                      `json:"request_uri_parameter_supported"`
 	RequirePushed         bool                      `json:"require_pushed_authorization_requests"`
+	CertificateBound      bool                      `json:"tls_client_certificate_bound_access_tokens,omitempty"`
 }
 
 func (p *Provider) metadata(requestHost string) metadata {
@@ -84,11 +85,11 @@ func (p *Provider) metadata(requestHost string) metadata {
 		SubjectTypes:          []string{subjectPublic, subjectPairwise},
 		IDTokenAlgs:           p.keys.algorithms(),
 		UserinfoAlgs:          p.keys.algorithms(),
-		TokenAuthMethods:      supportedAuthMethods(),
+		TokenAuthMethods:      p.authMethods(requestHost),
 		TokenAuthAlgs:         assertionAlgorithms(),
-		IntrospectionMethods:  confidentialAuthMethods(),
+		IntrospectionMethods:  confidentialAuthMethods(p.authMethods(requestHost)),
 		IntrospectionAlgs:     assertionAlgorithms(),
-		RevocationMethods:     supportedAuthMethods(),
+		RevocationMethods:     p.authMethods(requestHost),
 		RevocationAlgs:        assertionAlgorithms(),
 		Claims:                p.claimsSupported(),
 		CodeChallengeMethods:  []string{challengeS256},
@@ -101,6 +102,7 @@ func (p *Provider) metadata(requestHost string) metadata {
 		DPoPAlgs:              algorithmNames(),
 		RegisteredURIs:        true,
 		RequestObjectAlgs:     assertionAlgorithms(),
+		CertificateBound:      p.offersMutualTLS(requestHost),
 	}
 	return m.without(p.urls)
 }

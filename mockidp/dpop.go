@@ -131,9 +131,13 @@ func (p *Provider) proveForToken(w http.ResponseWriter, r *http.Request, client 
 	return jkt, e
 }
 
-// checkBinding compares what a token is bound to with what the request shows, at a protected resource (RFC 9449 section 7.1).
+// checkBinding compares what a token is bound to with what the request shows, at a protected resource (RFC 9449 section 7.1,
+// RFC 8705 section 3).
 func (p *Provider) checkBinding(w http.ResponseWriter, r *http.Request, scheme, token string, access *accessToken) *oauthError {
-	bound := access.jkt()
+	if !access.bound().shownBy(r) {
+		return failure(errInvalidToken, "the access token is bound to a certificate, and the connection has it not")
+	}
+	bound := access.bound().jkt
 	if strings.EqualFold(scheme, tokenTypeDPoP) != (bound != "") {
 		return failure(errInvalidToken, "a token that is bound to a key is sent by the scheme DPoP, any other by Bearer")
 	}

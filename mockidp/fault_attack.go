@@ -53,7 +53,7 @@ func (s *stage) stolenToken() string {
 	if client == nil {
 		return ""
 	}
-	token, e := s.provider.newAccessToken(client, s.anotherGrant("another-client"), userScopes(), nil, nil, "")
+	token, e := s.provider.newAccessToken(client, s.anotherGrant("another-client"), userScopes(), nil, nil, binding{})
 	if e != nil {
 		return ""
 	}

@@ -60,7 +60,8 @@ func Connections() []string {
 
 // ServeTLS serves https with certificates of the authority, by HTTP/1.1 and HTTP/2, until the server is closed, and stages
 // the faults of connections: those that were added, and those that the first label of the name in the handshake stands for
-// (SNI): whoever asks for h-tls-expired.idp.example gets an expired certificate. It always returns an error, as
+// (SNI): whoever asks for h-tls-expired.idp.example gets an expired certificate. Clients may show certificates (RFC
+// 8705), and those of the authority are believed. It always returns an error, as
 // http.Server.ServeTLS does.
 func (p *Provider) ServeTLS(server *http.Server, listener net.Listener, authority *Authority) error {
 	c := &connections{provider: p, authority: authority, broken: map[net.Conn]string{}}
@@ -77,6 +78,8 @@ func (p *Provider) ServeTLS(server *http.Server, listener net.Listener, authorit
 		right(s, connection, handler)
 	}
 	p.faults.connected.Store(true)
+	p.mutualTLS.authority.Store(authority)
+	p.mutualTLS.requested.Store(true)
 	return server.ServeTLS(listener, "", "")
 }
 
@@ -100,7 +103,8 @@ func (c *connections) taken(connection net.Conn) string {
 var errFaultyConnection = errors.New("a fault ended the connection")
 
 func (c *connections) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-	config := &tls.Config{NextProtos: []string{http2.NextProtoTLS, "http/1.1"}}
+	// Certificates of clients are requested and never demanded: who has none is served all the same.
+	config := &tls.Config{NextProtos: []string{http2.NextProtoTLS, "http/1.1"}, ClientAuth: tls.RequestClientCert}
 	host := hello.ServerName
 	if host == "" {
 		host, _, _ = net.SplitHostPort(hello.Conn.LocalAddr().String())

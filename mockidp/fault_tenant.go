@@ -86,7 +86,7 @@ func (p *Provider) faultTenant(fault string) (*Provider, error) {
 	}
 	tenant, err := New(cfg, func(t *Provider) {
 		t.parent, t.clock, t.random, t.log = p, p.clock, p.random, p.log
-		t.recorder = p.recorder
+		t.recorder, t.mutualTLS = p.recorder, p.mutualTLS
 		t.faults.wait, t.faults.spares, t.faults.foreign = p.faults.wait, p.faults.spares, p.faults.foreign
 	})
 	if err != nil {

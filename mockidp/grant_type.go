@@ -17,8 +17,8 @@ func supportedGrantTypes() []string {
 	return []string{grantTypeCode, grantTypeRefresh, grantTypeImplicit, grantTypeClientCredentials, grantTypeDevice, grantTypeExchange}
 }
 
-// exchanger answers a token request of one grant type. jkt is the key that the tokens are to be bound to, or "".
-type exchanger func(client *Client, in params, jkt string) (*tokenResponse, *oauthError)
+// exchanger answers a token request of one grant type. bound is what the tokens are to be bound to.
+type exchanger func(client *Client, in params, bound binding) (*tokenResponse, *oauthError)
 
 // exchanger returns nil for a grant type that the token endpoint does not know.
 func (p *Provider) exchanger(grantType string) exchanger {

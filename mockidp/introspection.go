@@ -2,11 +2,14 @@
 
 package mockidp
 
-import "net/http"
+import (
+	"net/http"
+	"slices"
+)
 
 // confidentialAuthMethods are those of endpoints where a client_id alone will not do.
-func confidentialAuthMethods() []string {
-	return []string{authMethodBasic, authMethodPost, authMethodSecretJWT, authMethodPrivateKey}
+func confidentialAuthMethods(methods []string) []string {
+	return slices.DeleteFunc(methods, func(method string) bool { return method == authMethodNone })
 }
 
 // serveIntrospection tells any client with credentials what a token is worth (RFC 7662). A token that is no good is not
@@ -31,7 +34,7 @@ func (p *Provider) introspect(token string) map[string]any {
 	now := p.now()
 	if access := p.store.accessToken(token, now); access != nil {
 		claims := p.describeAccessToken(access)
-		claims["active"], claims["token_type"] = true, tokenTypeFor(access.jkt())
+		claims["active"], claims["token_type"] = true, access.bound().tokenType()
 		if access.grant.username != "" {
 			claims["username"] = access.grant.username
 		}

@@ -48,6 +48,10 @@ func WithRand(r io.Reader) Option {
 // Default: a client that follows no redirect.
 func WithHTTPClient(c *http.Client) Option { return func(p *Provider) { p.outbound = c } }
 
+// WithClientCertificates says that the TLS server before the handler requests certificates of clients (tls.RequestClientCert), so
+// that discovery may promise mutual TLS (RFC 8705). ServeTLS does so without it.
+func WithClientCertificates() Option { return func(p *Provider) { p.mutualTLS.requested.Store(true) } }
+
 func newOutboundClient() *http.Client {
 	return &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }

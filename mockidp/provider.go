@@ -37,6 +37,7 @@ type Provider struct {
 	remote    remoteKeys
 	nonceKey  [32]byte // of DPoP nonces
 	debugger  bool     // shows what is recorded on a page
+	mutualTLS *mutualTLS
 	// certificates are those of the keys, by kid, in a dialect that publishes them.
 	certificates sync.Map
 	parent       *Provider // of a tenant that a fault's URL names
@@ -63,6 +64,7 @@ func New(cfg Config, opts ...Option) (*Provider, error) {
 		outbound:  newOutboundClient(),
 		options:   opts,
 		tenants:   tenants{byRoot: map[string]*Provider{}},
+		mutualTLS: &mutualTLS{},
 	}
 	_, _ = rand.Read(p.nonceKey[:]) // never fails
 	for _, opt := range opts {

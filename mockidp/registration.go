@@ -40,6 +40,12 @@ type clientMetadata struct {
 	RequestObjectSigningAlg           jose.SignatureAlgorithm `json:"request_object_signing_alg,omitempty"`
 	RequireSignedRequestObject        bool                    `json:"require_signed_request_object,omitempty"`
 	SubjectType                       string                  `json:"subject_type,omitempty"`
+	TLSClientAuthSubjectDN            string                  `json:"tls_client_auth_subject_dn,omitempty"`
+	TLSClientAuthSANDNS               string                  `json:"tls_client_auth_san_dns,omitempty"`
+	TLSClientAuthSANURI               string                  `json:"tls_client_auth_san_uri,omitempty"`
+	TLSClientAuthSANIP                string                  `json:"tls_client_auth_san_ip,omitempty"`
+	TLSClientAuthSANEmail             string                  `json:"tls_client_auth_san_email,omitempty"`
+	CertificateBoundAccessTokens      bool                    `json:"tls_client_certificate_bound_access_tokens,omitempty"`
 }
 
 // unsupportedMetadata would be a promise that is not kept.
@@ -113,7 +119,7 @@ func (p *Provider) register(r *http.Request, m clientMetadata) (*registrationRes
 	response := &registrationResponse{ClientID: client.ClientID, ClientIDIssuedAt: p.now().Unix(),
 		RegistrationAccessToken: p.random.token(), RegistrationClientURI: p.urls.back(r.Host, pathRegistration) + "/" + client.ClientID}
 	client.ClientSecret = p.secretFor(m, "")
-	client, e := p.registrable(client, m, response)
+	client, e := p.registrable(r, client, m, response)
 	if e != nil {
 		return nil, e
 	}
@@ -126,7 +132,7 @@ func (p *Provider) register(r *http.Request, m clientMetadata) (*registrationRes
 // secretFor is the secret that the client has, or a new one; "" for a method that needs none.
 func (p *Provider) secretFor(m clientMetadata, has string) string {
 	switch {
-	case m.TokenEndpointAuthMethod == authMethodNone || m.TokenEndpointAuthMethod == authMethodPrivateKey:
+	case !Client{TokenEndpointAuthMethod: m.TokenEndpointAuthMethod}.needsSecret():
 		return ""
 	case has != "":
 		return has
@@ -135,20 +141,20 @@ func (p *Provider) secretFor(m clientMetadata, has string) string {
 }
 
 // registrable checks a client and completes what it is told.
-func (p *Provider) registrable(client Client, m clientMetadata, response *registrationResponse) (Client, *oauthError) {
+func (p *Provider) registrable(r *http.Request, client Client, m clientMetadata, response *registrationResponse) (Client, *oauthError) {
 	response.ClientSecret, response.ClientSecretExpiresAt = client.ClientSecret, nil
 	if client.ClientSecret != "" {
 		response.ClientSecretExpiresAt = new(int64)
 	}
 	client = client.inDialect(p.dialect).withDefaults()
-	if e := p.checkRegistration(client); e != nil {
+	if e := p.checkRegistration(r, client); e != nil {
 		return client, e
 	}
 	response.clientMetadata = m.effective(client)
 	return client, nil
 }
 
-func (p *Provider) checkRegistration(client Client) *oauthError {
+func (p *Provider) checkRegistration(r *http.Request, client Client) *oauthError {
 	for _, uri := range client.RedirectURIs {
 		if err := validateRedirectURI(uri); err != nil {
 			return failure(errInvalidRedirectURI, "redirect_uris: %v", err)
@@ -160,6 +166,10 @@ func (p *Provider) checkRegistration(client Client) *oauthError {
 	}
 	if err := validateClients([]Client{client}, p.directory); err != nil {
 		return failure(errInvalidClientMetadata, "%s", strings.TrimPrefix(err.Error(), "clients[0] ("+client.ClientID+"): "))
+	}
+	method := client.TokenEndpointAuthMethod
+	if byCertificate(method) && !slices.Contains(p.authMethods(r.Host), method) || client.TLSClientCertificateBoundAccessTokens && !p.offersMutualTLS(r.Host) {
+		return failure(errInvalidClientMetadata, "certificates of clients cannot be shown here, so %s and tls_client_certificate_bound_access_tokens would not work", method)
 	}
 	available := p.keys.algorithms()
 	for _, alg := range client.signingAlgorithms() {
@@ -180,6 +190,9 @@ func (m clientMetadata) client() Client {
 		FrontchannelLogoutSessionRequired: m.FrontchannelLogoutSessionRequired, RequirePushedRequests: m.RequirePushedRequests,
 		JWKSURI: m.JWKSURI, RequestURIs: m.RequestURIs, RequestObjectSigningAlg: m.RequestObjectSigningAlg,
 		RequireSignedRequestObject: m.RequireSignedRequestObject, SubjectType: m.SubjectType,
+		TLSClientAuthSubjectDN: m.TLSClientAuthSubjectDN, TLSClientAuthSANDNS: m.TLSClientAuthSANDNS, TLSClientAuthSANURI: m.TLSClientAuthSANURI,
+		TLSClientAuthSANIP: m.TLSClientAuthSANIP, TLSClientAuthSANEmail: m.TLSClientAuthSANEmail,
+		TLSClientCertificateBoundAccessTokens: m.CertificateBoundAccessTokens,
 	}
 }
 

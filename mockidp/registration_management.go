@@ -76,7 +76,7 @@ func (p *Provider) replaceRegistration(w http.ResponseWriter, r *http.Request, f
 	client := metadata.client()
 	client.ClientID = response.ClientID
 	client.ClientSecret = p.secretFor(metadata, response.ClientSecret)
-	client, e = p.registrable(client, metadata, &response)
+	client, e = p.registrable(r, client, metadata, &response)
 	if e != nil {
 		return response, e
 	}

@@ -3,6 +3,7 @@
 package mockidp_test
 
 import (
+	"crypto/x509"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -96,11 +97,28 @@ func TestRegistration_OIDCR_3_And_RFC7591_3(t *testing.T) {
 			t.Errorf("%v", got)
 		}
 	})
+	t.Run("RFC 8705 2: a client with a certificate has no secret", func(t *testing.T) {
+		authority := newCertifier()
+		certificate := authority.certify(func(c *x509.Certificate) { c.DNSNames = []string{"app.example"} })
+		s := newIDP(t, func(c *mockidp.Config) { open(c); c.ClientCertificateAuthorities = authority.pem() }, mockidp.WithClientCertificates())
+		_, got := s.register(`{"grant_types":["client_credentials"],"token_endpoint_auth_method":"tls_client_auth","tls_client_auth_san_dns":"app.example","tls_client_certificate_bound_access_tokens":true}`)
+		if got["client_secret"] != nil || got["tls_client_auth_san_dns"] != "app.example" || got["tls_client_certificate_bound_access_tokens"] != true {
+			t.Fatalf("%v", got)
+		}
+		form := url.Values{"grant_type": {"client_credentials"}, "client_id": {got["client_id"].(string)}}
+		s.tokens(s.token(form, withCertificate(certificate)))
+		s.wantTokenError(s.token(form, withCertificate(authority.certify(nil))), 401, "invalid_client")
+		if a, got := s.register(`{"grant_types":["client_credentials"],"token_endpoint_auth_method":"tls_client_auth"}`); a.StatusCode != http.StatusBadRequest || got["error"] != "invalid_client_metadata" {
+			t.Errorf("nobody's: status %d: %v", a.StatusCode, got)
+		}
+	})
 	for name, test := range map[string]struct{ body, err string }{
 		"3.3: no redirect_uris":                   {`{}`, "invalid_redirect_uri"},
 		"3.3: a redirect_uri with a fragment":     {`{"redirect_uris":["https://a.example/#x"]}`, "invalid_redirect_uri"},
 		"3.3: a redirect_uri that runs code":      {`{"redirect_uris":["javascript:alert(1)"]}`, "invalid_redirect_uri"},
-		"3.3: an unknown method":                  {`{"redirect_uris":["https://a.example/"],"token_endpoint_auth_method":"tls_client_auth"}`, "invalid_client_metadata"},
+		"3.3: an unknown method":                  {`{"redirect_uris":["https://a.example/"],"token_endpoint_auth_method":"magic"}`, "invalid_client_metadata"},
+		"RFC 8705 2: certificates without TLS":    {`{"redirect_uris":["https://a.example/"],"token_endpoint_auth_method":"tls_client_auth","tls_client_auth_san_dns":"a.example"}`, "invalid_client_metadata"},
+		"RFC 8705 3: bound tokens without TLS":    {`{"redirect_uris":["https://a.example/"],"tls_client_certificate_bound_access_tokens":true}`, "invalid_client_metadata"},
 		"3.3: private_key_jwt without keys":       {`{"redirect_uris":["https://a.example/"],"token_endpoint_auth_method":"private_key_jwt"}`, "invalid_client_metadata"},
 		"3.3: an algorithm without a key":         {`{"redirect_uris":["https://a.example/"],"id_token_signed_response_alg":"PS512"}`, "invalid_client_metadata"},
 		"3.3: alg none":                           {`{"redirect_uris":["https://a.example/"],"id_token_signed_response_alg":"none"}`, "invalid_client_metadata"},

@@ -70,7 +70,7 @@ type grant struct {
 	claims   *claimsRequest // nil for none
 	audience []string       // that the authorization request named, in a dialect that knows it
 	flow     string         // see flowNote
-	jkt      string         // the key that the refresh tokens of a public client are bound to (RFC 9449 section 5), or ""
+	bound    *binding       // of the refresh tokens of a public client (RFC 9449 section 5, RFC 8705 section 4), or nil
 	parent   *grant         // of a token exchange, or nil: it ends with that one
 
 	acrAsked    bool // acr and amr belong into the ID token
@@ -94,18 +94,18 @@ type accessToken struct {
 	issued     instant
 }
 
-// delegation is what few access tokens have: an audience that was asked for, an actor by token exchange, a key they are bound to.
+// delegation is what few access tokens have: an audience that was asked for, an actor by token exchange, what they are bound to.
 type delegation struct {
 	audience []string       // empty: the issuer
 	actor    map[string]any // act of RFC 8693 section 4.1, or nil
-	jkt      string         // thumbprint of the key of DPoP, or ""
+	bound    binding
 }
 
-func (a *accessToken) jkt() string {
+func (a *accessToken) bound() binding {
 	if a.delegation == nil {
-		return ""
+		return binding{}
 	}
-	return a.delegation.jkt
+	return a.delegation.bound
 }
 
 func (a *accessToken) audience() []string {
@@ -370,11 +370,13 @@ func (s *store) revokeClient(clientID string) {
 	}
 }
 
-// bindGrant binds refresh tokens to a key, or to none for "".
-func (s *store) bindGrant(g *grant, jkt string) {
+// bindGrant binds refresh tokens, unless they are.
+func (s *store) bindGrant(g *grant, bound binding) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	g.jkt = jkt
+	if g.bound == nil {
+		g.bound = &bound
+	}
 }
 
 func (s *store) putPushed(uri string, req *authorizationRequest, now time.Time) {

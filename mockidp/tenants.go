@@ -88,7 +88,7 @@ func (p *Provider) AddTenant(t Tenant) (*Provider, error) {
 		return nil, fmt.Errorf("adding a tenant: %w", err)
 	}
 	// The keys of the first issuer are its own: another issuer with the same keys would make mix-up invisible.
-	made, err := New(p.given.tenantConfig(t), append(slices.Clone(p.options), func(child *Provider) { child.givenKeys = nil })...)
+	made, err := New(p.given.tenantConfig(t), append(slices.Clone(p.options), func(child *Provider) { child.givenKeys, child.mutualTLS = nil, p.mutualTLS })...)
 	if err != nil {
 		return nil, fmt.Errorf("adding the tenant %s: %w", t.Path, err)
 	}

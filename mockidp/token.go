@@ -26,12 +26,12 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
 	client, in, e := p.readClientRequest(w, r, "grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "scope", "device_code",
 		"subject_token", "subject_token_type", "actor_token", "actor_token_type", "requested_token_type")
 	var response *tokenResponse
-	jkt := ""
+	var bound binding
 	if e == nil {
-		jkt, e = p.proveForToken(w, r, client)
+		bound, e = p.bindingFor(w, r, client)
 	}
 	if e == nil {
-		response, e = p.exchange(client, in, jkt)
+		response, e = p.exchange(client, in, bound)
 	}
 	if e != nil {
 		p.logRefusal(r, "token request", client, e)
@@ -46,7 +46,7 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
 	p.writeTokenResponse(w, r, client, response)
 }
 
-func (p *Provider) exchange(client *Client, in params, jkt string) (*tokenResponse, *oauthError) {
+func (p *Provider) exchange(client *Client, in params, bound binding) (*tokenResponse, *oauthError) {
 	grantType := in.get("grant_type")
 	exchange := p.exchanger(grantType)
 	switch {
@@ -57,23 +57,23 @@ func (p *Provider) exchange(client *Client, in params, jkt string) (*tokenRespon
 	case !client.allowsGrant(grantType):
 		return nil, failure(errUnauthorizedClient, "this client has not registered the grant_type %s", grantType)
 	}
-	return exchange(client, in, jkt)
+	return exchange(client, in, bound)
 }
 
 // issue makes the tokens for a grant. The access token has the given scopes; nonce goes into the ID token, but not when it
 // is refreshed (Core 1.0 section 12.2).
-func (p *Provider) issue(client *Client, g *grant, granted scopes, nonce string, withRefresh bool, jkt string) (*tokenResponse, *oauthError) {
+func (p *Provider) issue(client *Client, g *grant, granted scopes, nonce string, withRefresh bool, bound binding) (*tokenResponse, *oauthError) {
 	if p.directory.findUser(g.username) == nil {
 		return nil, failure(errInvalidGrant, "the user is no longer there")
 	}
-	access, e := p.newAccessToken(client, g, granted, g.audience, nil, jkt)
+	access, e := p.newAccessToken(client, g, granted, g.audience, nil, bound)
 	if e != nil {
 		return nil, e
 	}
-	response := &tokenResponse{AccessToken: access, TokenType: tokenTypeFor(jkt), ExpiresIn: p.expiresIn(), Scope: granted.String(), grant: g}
+	response := &tokenResponse{AccessToken: access, TokenType: bound.tokenType(), ExpiresIn: p.expiresIn(), Scope: granted.String(), grant: g}
 	if withRefresh {
-		if client.public() && g.jkt == "" {
-			p.store.bindGrant(g, jkt)
+		if client.public() && bound != (binding{}) {
+			p.store.bindGrant(g, bound)
 		}
 		response.RefreshToken = p.random.token()
 		p.store.putRefreshToken(response.RefreshToken, g, p.now())
@@ -82,13 +82,6 @@ func (p *Provider) issue(client *Client, g *grant, granted scopes, nonce string,
 		response.IDToken, e = p.newIDToken(client, g, granted, idTokenParts{nonce: nonce, accessToken: access})
 	}
 	return response, e
-}
-
-func tokenTypeFor(jkt string) string {
-	if jkt == "" {
-		return tokenTypeBearer
-	}
-	return tokenTypeDPoP
 }
 
 // asOAuthError turns an error of the store into the one the protocol has for it.

@@ -4,7 +4,7 @@ package mockidp
 
 // exchangeCode redeems an authorization code (RFC 6749 section 4.1.3, Core 1.0 section 3.1.3.2). A request that does not fit
 // leaves the code valid for the one that does; a replay revokes what the code gave.
-func (p *Provider) exchangeCode(client *Client, in params, jkt string) (*tokenResponse, *oauthError) {
+func (p *Provider) exchangeCode(client *Client, in params, bound binding) (*tokenResponse, *oauthError) {
 	if in.get("code") == "" {
 		return nil, failure(errInvalidRequest, "code is missing")
 	}
@@ -12,7 +12,7 @@ func (p *Provider) exchangeCode(client *Client, in params, jkt string) (*tokenRe
 		if in.get("redirect_uri") != c.redirectURI {
 			return failure(errInvalidGrant, "redirect_uri is not the one of the authorization request")
 		}
-		if c.jkt != "" && c.jkt != jkt {
+		if c.jkt != "" && c.jkt != bound.jkt {
 			return failure(errInvalidGrant, "the code is bound to another key (dpop_jkt)")
 		}
 		return checkVerifier(c.codeChallenge, in.get("code_verifier"))
@@ -21,7 +21,7 @@ func (p *Provider) exchangeCode(client *Client, in params, jkt string) (*tokenRe
 		return nil, asOAuthError(err)
 	}
 	g := redeemed.grant
-	return p.issue(client, g, g.scopes, redeemed.nonce, client.getsRefreshToken(g), jkt)
+	return p.issue(client, g, g.scopes, redeemed.nonce, client.getsRefreshToken(g), bound)
 }
 
 func (c *Client) getsRefreshToken(g *grant) bool {

@@ -3,7 +3,7 @@
 package mockidp
 
 // exchangeDeviceCode answers a device that polls (RFC 8628 sections 3.4 and 3.5).
-func (p *Provider) exchangeDeviceCode(client *Client, in params, jkt string) (*tokenResponse, *oauthError) {
+func (p *Provider) exchangeDeviceCode(client *Client, in params, bound binding) (*tokenResponse, *oauthError) {
 	if in.get("device_code") == "" {
 		return nil, failure(errInvalidRequest, "device_code is missing")
 	}
@@ -11,5 +11,5 @@ func (p *Provider) exchangeDeviceCode(client *Client, in params, jkt string) (*t
 	if e != nil {
 		return nil, e
 	}
-	return p.issue(client, g, g.scopes, "", client.getsRefreshToken(g), jkt)
+	return p.issue(client, g, g.scopes, "", client.getsRefreshToken(g), bound)
 }

@@ -28,7 +28,7 @@ type party struct {
 
 // exchangeToken trades a token of a user for one that this client may use (RFC 8693). With an actor_token it is delegation
 // and the new token has act; without, it is impersonation.
-func (p *Provider) exchangeToken(client *Client, in params, jkt string) (*tokenResponse, *oauthError) {
+func (p *Provider) exchangeToken(client *Client, in params, bound binding) (*tokenResponse, *oauthError) {
 	requested := in.get("requested_token_type")
 	switch {
 	case client.public():
@@ -76,11 +76,11 @@ func (p *Provider) exchangeToken(client *Client, in params, jkt string) (*tokenR
 	if requested == tokenTypeURIID {
 		return p.exchangeForIDToken(client, g, target, actor)
 	}
-	access, e := p.newAccessToken(client, g, granted, target, actor, jkt)
+	access, e := p.newAccessToken(client, g, granted, target, actor, bound)
 	if e != nil {
 		return nil, e
 	}
-	return &tokenResponse{AccessToken: access, IssuedTokenType: tokenTypeURIAccess, TokenType: tokenTypeFor(jkt), ExpiresIn: p.expiresIn(), Scope: granted.String()}, nil
+	return &tokenResponse{AccessToken: access, IssuedTokenType: tokenTypeURIAccess, TokenType: bound.tokenType(), ExpiresIn: p.expiresIn(), Scope: granted.String()}, nil
 }
 
 func (p *Provider) exchangeForIDToken(client *Client, g *grant, target []string, actor map[string]any) (*tokenResponse, *oauthError) {

@@ -30,6 +30,21 @@ type Server struct {
 	Client *http.Client
 	// CA is the authority to trust, in PEM; nil over http.
 	CA []byte
+	// Authority certifies clients for mutual TLS; nil over http.
+	Authority *mockidp.Authority
+}
+
+// ClientWith is a client like Server.Client that shows a certificate where the server requests one (mutual TLS, RFC 8705).
+func (s *Server) ClientWith(t testing.TB, certificate tls.Certificate) *http.Client {
+	t.Helper()
+	plain, ok := s.Client.Transport.(*http.Transport)
+	if !ok || s.Authority == nil {
+		t.Fatal("a client can show a certificate over https alone: use StartTLS")
+	}
+	with := plain.Clone()
+	with.TLSClientConfig.Certificates = []tls.Certificate{certificate}
+	t.Cleanup(with.CloseIdleConnections)
+	return &http.Client{Transport: with}
 }
 
 // NewTenant adds an issuer to the server, for one test, and removes it when the test ends. It shares nothing with the others but
@@ -50,7 +65,7 @@ func (s *Server) NewTenant(t testing.TB, tenant mockidp.Tenant) *Server {
 		t.Fatalf("adding a tenant: %v", err)
 	}
 	t.Cleanup(func() { s.RemoveTenant(tenant.Path) })
-	return &Server{Provider: provider, URL: strings.TrimSuffix(provider.Issuer(), "/"), Client: s.Client, CA: s.CA}
+	return &Server{Provider: provider, URL: strings.TrimSuffix(provider.Issuer(), "/"), Client: s.Client, CA: s.CA, Authority: s.Authority}
 }
 
 // Start serves a provider over http until the test ends. An empty cfg.Issuer becomes the server's URL, with
@@ -89,7 +104,7 @@ func StartTLS(t testing.TB, cfg mockidp.Config, opts ...mockidp.Option) *Server 
 		t.Fatalf("starting the mock identity provider: %v", err)
 	}
 	response.Body.Close()
-	return &Server{Provider: provider, URL: url, Client: client, CA: authority.RootPEM()}
+	return &Server{Provider: provider, URL: url, Client: client, CA: authority.RootPEM(), Authority: authority}
 }
 
 func transport(authority *mockidp.Authority, issuer, address string) *http.Transport {

@@ -3,6 +3,8 @@
 package mockidptest_test
 
 import (
+	"crypto/x509/pkix"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -153,4 +155,63 @@ func TestStartTLS_StagesFaultsOfConnections(t *testing.T) {
 	if err := get(server.Issuer()); err != nil {
 		t.Error(err)
 	}
+}
+
+// RFC 8705 over a real connection: the authority certifies a client, whose token is bound to the certificate; whoever has none is
+// served all the same.
+func TestStartTLS_RFC8705_RequestsCertificatesOfClients(t *testing.T) {
+	server := mockidptest.StartTLS(t, mockidp.Config{Clients: []mockidp.Client{{ClientID: "app", TokenEndpointAuthMethod: "tls_client_auth",
+		TLSClientAuthSANDNS: "app.example", TLSClientCertificateBoundAccessTokens: true, RedirectURIs: []string{callback}}}})
+	tenant := server.NewTenant(t, mockidp.Tenant{})
+	for name, idp := range map[string]*mockidptest.Server{"issuer": server, "tenant": tenant} {
+		t.Run(name, func(t *testing.T) {
+			token := func(client *http.Client) (status int, access string) {
+				answer, err := idp.Authorize(t.Context(), mockidp.HeadlessAuthorization{User: "alice", Params: map[string]string{"client_id": "app"}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				form := url.Values{"grant_type": {"authorization_code"}, "code": {answer.Params["code"]}, "redirect_uri": {callback}, "client_id": {"app"}}
+				var got struct {
+					AccessToken string `json:"access_token"`
+				}
+				return post(t, client, idp.URL+"/token", form, &got), got.AccessToken
+			}
+			named := func(name string) *http.Client {
+				certificate, err := idp.Authority.ClientCertificate(pkix.Name{CommonName: "app"}, name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return idp.ClientWith(t, certificate)
+			}
+			app, other := named("app.example"), named("other.example")
+			if status, _ := token(other); status != http.StatusUnauthorized {
+				t.Errorf("another's certificate: status %d", status)
+			}
+			if status, _ := token(idp.Client); status != http.StatusUnauthorized {
+				t.Errorf("no certificate: status %d", status)
+			}
+			status, access := token(app)
+			if status != http.StatusOK {
+				t.Fatalf("status %d", status)
+			}
+			for want, client := range map[int]*http.Client{http.StatusOK: app, http.StatusUnauthorized: other} {
+				if got := post(t, client, idp.URL+"/userinfo", url.Values{"access_token": {access}}, &struct{}{}); got != want {
+					t.Errorf("userinfo: status %d, want %d", got, want)
+				}
+			}
+		})
+	}
+}
+
+func post(t *testing.T, client *http.Client, to string, form url.Values, into any) int {
+	t.Helper()
+	response, err := client.PostForm(to, form) //nolint:noctx
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if err := json.NewDecoder(response.Body).Decode(into); err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode
 }

@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -96,6 +97,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if s.debugger {
 		options = append(options, mockidp.WithDebugger())
 		log.Info("debugger: GET /debugger, below the issuer's path, shows the last flows")
+	}
+	if s.tlsCert != "" {
+		options = append(options, mockidp.WithClientCertificates())
 	}
 	provider, err := mockidp.New(cfg, options...)
 	if err != nil {
@@ -190,6 +194,7 @@ func serve(ctx context.Context, provider *mockidp.Provider, listener net.Listene
 			return
 		}
 		if s.tlsCert != "" {
+			server.TLSConfig = &tls.Config{ClientAuth: tls.RequestClientCert}
 			ended <- server.ServeTLS(listener, s.tlsCert, s.tlsKey)
 			return
 		}

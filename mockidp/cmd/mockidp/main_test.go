@@ -177,11 +177,17 @@ func TestRun_ServesHTTPS(t *testing.T) {
 	}
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
 	defer client.CloseIdleConnections()
-	response, err := client.Get(issuer + "/healthz") //nolint:noctx
+	response, err := client.Get(issuer + "/.well-known/openid-configuration") //nolint:noctx
 	if err != nil {
 		t.Fatal(err)
 	}
-	response.Body.Close()
+	defer response.Body.Close()
+	var doc struct {
+		Bound bool `json:"tls_client_certificate_bound_access_tokens"`
+	}
+	if err := json.NewDecoder(response.Body).Decode(&doc); err != nil || !doc.Bound {
+		t.Errorf("clients with certificates are not served: %+v, %v", doc, err)
+	}
 }
 
 // With --tls it needs no certificates of anybody, and the host of the issuer selects what is wrong with a connection.
