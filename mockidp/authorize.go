@@ -133,6 +133,9 @@ func (p *Provider) readRequest(req *authorizationRequest, in params) *oauthError
 	if e := req.readPrompt(in.get("prompt")); e != nil {
 		return e
 	}
+	if p.cfg.OfflineAccessNeedsConsent && !req.asks(promptConsent) {
+		req.scopes = slices.DeleteFunc(req.scopes, func(name string) bool { return name == scopeOfflineAccess })
+	}
 	if e := req.readMaxAge(in.get("max_age")); e != nil {
 		return e
 	}

@@ -33,7 +33,7 @@ type fetchedKeys struct {
 	at  time.Time
 }
 
-// fetch gets a document that a client has registered, in bounded time and size.
+// fetch gets a document that a client has registered, in bounded time and size, and goes nowhere else for it.
 func (p *Provider) fetch(ctx context.Context, uri string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, remoteTimeout)
 	defer cancel()
@@ -41,7 +41,9 @@ func (p *Provider) fetch(ctx context.Context, uri string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	response, err := p.outbound.Do(r)
+	direct := *p.outbound
+	direct.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	response, err := direct.Do(r)
 	if err != nil {
 		return nil, err
 	}

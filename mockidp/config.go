@@ -54,6 +54,12 @@ type Config struct {
 	// ClientCertificateAuthorities are certificates in PEM, of those who certify clients for tls_client_auth. What the authority of
 	// ServeTLS certifies is believed besides.
 	ClientCertificateAuthorities string `yaml:"client_certificate_authorities"`
+	// RefreshTokenGracePeriod forgives a client that uses a refresh token again, as long after the first use: each use gives new tokens
+	// of the same family, which reuse ends only later (RFC 9700 section 4.14.2). Zero, the default, forgives nothing.
+	RefreshTokenGracePeriod time.Duration `yaml:"refresh_token_grace_period"`
+	// OfflineAccessNeedsConsent ignores the scope offline_access in an authorization request without prompt=consent (Core 1.0 section
+	// 11). By default a client gets what it asks for.
+	OfflineAccessNeedsConsent bool `yaml:"offline_access_needs_consent"`
 	// Lifetimes bound what the provider remembers.
 	Lifetimes Lifetimes `yaml:"lifetimes"`
 	// MaxEntries bounds how many of each kind the provider remembers: login pages, codes, access tokens, refresh tokens,
@@ -116,8 +122,12 @@ type Client struct {
 	// 8705 section 3). It goes with any token_endpoint_auth_method.
 	TLSClientCertificateBoundAccessTokens bool `yaml:"tls_client_certificate_bound_access_tokens"`
 	// SubjectType is public (default) or pairwise: a sub that clients with redirect URIs on other hosts cannot compare (Core 1.0
-	// section 8.1). For pairwise all redirect URIs are on one host.
+	// section 8.1). For pairwise all redirect URIs are on one host, or there is a SectorIdentifierURI.
 	SubjectType string `yaml:"subject_type"`
+	// SectorIdentifierURI is an https URL whose host stands for the client in a pairwise sub, so that several clients have the same. A
+	// client that registers itself must list all its redirect URIs there, as a JSON array (Dynamic Client Registration 1.0 section 5);
+	// one that is configured here is believed.
+	SectorIdentifierURI string `yaml:"sector_identifier_uri"`
 	// GrantTypes are those the client may use at the token endpoint; empty means authorization_code and refresh_token.
 	GrantTypes []string `yaml:"grant_types"`
 	// RequirePushedRequests refuses authorization requests that were not pushed (RFC 9126 section 6).

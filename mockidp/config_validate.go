@@ -44,6 +44,9 @@ func (c Config) Validate() error {
 	if c.MaxEntries < 0 {
 		errs = append(errs, fmt.Errorf("max_entries: %d must not be negative", c.MaxEntries))
 	}
+	if c.RefreshTokenGracePeriod < 0 {
+		errs = append(errs, fmt.Errorf("refresh_token_grace_period: %s must not be negative", c.RefreshTokenGracePeriod))
+	}
 	if _, err := parseAuthorities(c.ClientCertificateAuthorities); err != nil {
 		errs = append(errs, fmt.Errorf("client_certificate_authorities: %w", err))
 	}
@@ -187,7 +190,10 @@ func validateClients(clients []Client, users *directory) error {
 		}
 		oneOf("subject_type", c.SubjectType, subjectPublic, subjectPairwise)
 		if c.SubjectType == subjectPairwise && !c.oneSector() {
-			fail("subject_type: pairwise needs redirect_uris that are all on one host (Core 1.0 section 8.1); sector_identifier_uri is not supported")
+			fail("subject_type: pairwise needs redirect_uris that are all on one host, or a sector_identifier_uri (Core 1.0 section 8.1)")
+		}
+		if err := validateSectorIdentifier(c.SectorIdentifierURI); c.SectorIdentifierURI != "" && err != nil {
+			fail("sector_identifier_uri: %w", err)
 		}
 		if alg := c.RequestObjectSigningAlg; alg != "" && !slices.Contains(assertionAlgorithms(), alg) {
 			fail("request_object_signing_alg: %q must be one of %s", alg, joined(assertionAlgorithms()))

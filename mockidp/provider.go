@@ -79,7 +79,7 @@ func New(cfg Config, opts ...Option) (*Provider, error) {
 	if p.pages, err = newPages(); err != nil {
 		return nil, fmt.Errorf("mockidp pages: %w", err)
 	}
-	p.store = newStore(cfg.Lifetimes, cfg.MaxEntries)
+	p.store = newStore(cfg.Lifetimes, cfg.RefreshTokenGracePeriod, cfg.MaxEntries)
 	p.handler = p.routes()
 	for _, t := range cfg.Tenants {
 		if p.parent != nil {

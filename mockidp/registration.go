@@ -40,6 +40,7 @@ type clientMetadata struct {
 	RequestObjectSigningAlg           jose.SignatureAlgorithm `json:"request_object_signing_alg,omitempty"`
 	RequireSignedRequestObject        bool                    `json:"require_signed_request_object,omitempty"`
 	SubjectType                       string                  `json:"subject_type,omitempty"`
+	SectorIdentifierURI               string                  `json:"sector_identifier_uri,omitempty"`
 	TLSClientAuthSubjectDN            string                  `json:"tls_client_auth_subject_dn,omitempty"`
 	TLSClientAuthSANDNS               string                  `json:"tls_client_auth_san_dns,omitempty"`
 	TLSClientAuthSANURI               string                  `json:"tls_client_auth_san_uri,omitempty"`
@@ -50,7 +51,6 @@ type clientMetadata struct {
 
 // unsupportedMetadata would be a promise that is not kept.
 type unsupportedMetadata struct {
-	SectorIdentifierURI  string `json:"sector_identifier_uri"`
 	IDTokenEncryptedAlg  string `json:"id_token_encrypted_response_alg"`
 	UserinfoEncryptedAlg string `json:"userinfo_encrypted_response_alg"`
 	SoftwareStatement    string `json:"software_statement"`
@@ -104,7 +104,7 @@ func readRegistration(w http.ResponseWriter, r *http.Request) (clientMetadata, [
 		return metadata, nil, failure(errInvalidClientMetadata, "the body is not a JSON object of client metadata: %v", err)
 	}
 	if other != (unsupportedMetadata{}) {
-		return metadata, nil, failure(errInvalidClientMetadata, "sector_identifier_uri, encrypted responses and software statements are not supported")
+		return metadata, nil, failure(errInvalidClientMetadata, "encrypted responses and software statements are not supported")
 	}
 	return metadata, body, nil
 }
@@ -167,6 +167,9 @@ func (p *Provider) checkRegistration(r *http.Request, client Client) *oauthError
 	if err := validateClients([]Client{client}, p.directory); err != nil {
 		return failure(errInvalidClientMetadata, "%s", strings.TrimPrefix(err.Error(), "clients[0] ("+client.ClientID+"): "))
 	}
+	if err := p.checkSector(r.Context(), &client); err != nil {
+		return failure(errInvalidClientMetadata, "sector_identifier_uri: %v", err)
+	}
 	method := client.TokenEndpointAuthMethod
 	if byCertificate(method) && !slices.Contains(p.authMethods(r.Host), method) || client.TLSClientCertificateBoundAccessTokens && !p.offersMutualTLS(r.Host) {
 		return failure(errInvalidClientMetadata, "certificates of clients cannot be shown here, so %s and tls_client_certificate_bound_access_tokens would not work", method)
@@ -189,7 +192,7 @@ func (m clientMetadata) client() Client {
 		BackchannelLogoutSessionRequired: m.BackchannelLogoutSessionRequired, FrontchannelLogoutURI: m.FrontchannelLogoutURI,
 		FrontchannelLogoutSessionRequired: m.FrontchannelLogoutSessionRequired, RequirePushedRequests: m.RequirePushedRequests,
 		JWKSURI: m.JWKSURI, RequestURIs: m.RequestURIs, RequestObjectSigningAlg: m.RequestObjectSigningAlg,
-		RequireSignedRequestObject: m.RequireSignedRequestObject, SubjectType: m.SubjectType,
+		RequireSignedRequestObject: m.RequireSignedRequestObject, SubjectType: m.SubjectType, SectorIdentifierURI: m.SectorIdentifierURI,
 		TLSClientAuthSubjectDN: m.TLSClientAuthSubjectDN, TLSClientAuthSANDNS: m.TLSClientAuthSANDNS, TLSClientAuthSANURI: m.TLSClientAuthSANURI,
 		TLSClientAuthSANIP: m.TLSClientAuthSANIP, TLSClientAuthSANEmail: m.TLSClientAuthSANEmail,
 		TLSClientCertificateBoundAccessTokens: m.CertificateBoundAccessTokens,

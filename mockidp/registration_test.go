@@ -113,23 +113,24 @@ func TestRegistration_OIDCR_3_And_RFC7591_3(t *testing.T) {
 		}
 	})
 	for name, test := range map[string]struct{ body, err string }{
-		"3.3: no redirect_uris":                   {`{}`, "invalid_redirect_uri"},
-		"3.3: a redirect_uri with a fragment":     {`{"redirect_uris":["https://a.example/#x"]}`, "invalid_redirect_uri"},
-		"3.3: a redirect_uri that runs code":      {`{"redirect_uris":["javascript:alert(1)"]}`, "invalid_redirect_uri"},
-		"3.3: an unknown method":                  {`{"redirect_uris":["https://a.example/"],"token_endpoint_auth_method":"magic"}`, "invalid_client_metadata"},
-		"RFC 8705 2: certificates without TLS":    {`{"redirect_uris":["https://a.example/"],"token_endpoint_auth_method":"tls_client_auth","tls_client_auth_san_dns":"a.example"}`, "invalid_client_metadata"},
-		"RFC 8705 3: bound tokens without TLS":    {`{"redirect_uris":["https://a.example/"],"tls_client_certificate_bound_access_tokens":true}`, "invalid_client_metadata"},
-		"3.3: private_key_jwt without keys":       {`{"redirect_uris":["https://a.example/"],"token_endpoint_auth_method":"private_key_jwt"}`, "invalid_client_metadata"},
-		"3.3: an algorithm without a key":         {`{"redirect_uris":["https://a.example/"],"id_token_signed_response_alg":"PS512"}`, "invalid_client_metadata"},
-		"3.3: alg none":                           {`{"redirect_uris":["https://a.example/"],"id_token_signed_response_alg":"none"}`, "invalid_client_metadata"},
-		"2: jwks_uri and jwks":                    {`{"redirect_uris":["https://a.example/"],"jwks_uri":"https://a.example/jwks","jwks":{"keys":[]}}`, "invalid_client_metadata"},
-		"Core 8.1: pairwise on two hosts":         {`{"redirect_uris":["https://a.example/","https://b.example/"],"subject_type":"pairwise"}`, "invalid_client_metadata"},
-		"2: sector_identifier_uri":                {`{"redirect_uris":["https://a.example/"],"sector_identifier_uri":"https://a.example/s"}`, "invalid_client_metadata"},
-		"3.3: an unknown grant type":              {`{"redirect_uris":["https://a.example/"],"grant_types":["password"]}`, "invalid_client_metadata"},
-		"3.3: not JSON":                           {`x`, "invalid_client_metadata"},
-		"3.3: a member of a wrong type":           {`{"redirect_uris":"https://a.example/"}`, "invalid_client_metadata"},
-		"FCL 2: a logout URI that is no URL":      {`{"redirect_uris":["https://a.example/"],"frontchannel_logout_uri":"x"}`, "invalid_client_metadata"},
-		"CSP: a logout URI that ends a directive": {`{"redirect_uris":["https://a.example/"],"frontchannel_logout_uri":"https://a;script-src/"}`, "invalid_client_metadata"},
+		"3.3: no redirect_uris":                      {`{}`, "invalid_redirect_uri"},
+		"3.3: a redirect_uri with a fragment":        {`{"redirect_uris":["https://a.example/#x"]}`, "invalid_redirect_uri"},
+		"3.3: a redirect_uri that runs code":         {`{"redirect_uris":["javascript:alert(1)"]}`, "invalid_redirect_uri"},
+		"3.3: an unknown method":                     {`{"redirect_uris":["https://a.example/"],"token_endpoint_auth_method":"magic"}`, "invalid_client_metadata"},
+		"RFC 8705 2: certificates without TLS":       {`{"redirect_uris":["https://a.example/"],"token_endpoint_auth_method":"tls_client_auth","tls_client_auth_san_dns":"a.example"}`, "invalid_client_metadata"},
+		"RFC 8705 3: bound tokens without TLS":       {`{"redirect_uris":["https://a.example/"],"tls_client_certificate_bound_access_tokens":true}`, "invalid_client_metadata"},
+		"3.3: private_key_jwt without keys":          {`{"redirect_uris":["https://a.example/"],"token_endpoint_auth_method":"private_key_jwt"}`, "invalid_client_metadata"},
+		"3.3: an algorithm without a key":            {`{"redirect_uris":["https://a.example/"],"id_token_signed_response_alg":"PS512"}`, "invalid_client_metadata"},
+		"3.3: alg none":                              {`{"redirect_uris":["https://a.example/"],"id_token_signed_response_alg":"none"}`, "invalid_client_metadata"},
+		"2: jwks_uri and jwks":                       {`{"redirect_uris":["https://a.example/"],"jwks_uri":"https://a.example/jwks","jwks":{"keys":[]}}`, "invalid_client_metadata"},
+		"Core 8.1: pairwise on two hosts":            {`{"redirect_uris":["https://a.example/","https://b.example/"],"subject_type":"pairwise"}`, "invalid_client_metadata"},
+		"5: sector_identifier_uri that is not https": {`{"redirect_uris":["https://a.example/"],"sector_identifier_uri":"http://a.example/s"}`, "invalid_client_metadata"},
+		"5: sector_identifier_uri that is no URL":    {`{"redirect_uris":["https://a.example/"],"sector_identifier_uri":"x"}`, "invalid_client_metadata"},
+		"3.3: an unknown grant type":                 {`{"redirect_uris":["https://a.example/"],"grant_types":["password"]}`, "invalid_client_metadata"},
+		"3.3: not JSON":                              {`x`, "invalid_client_metadata"},
+		"3.3: a member of a wrong type":              {`{"redirect_uris":"https://a.example/"}`, "invalid_client_metadata"},
+		"FCL 2: a logout URI that is no URL":         {`{"redirect_uris":["https://a.example/"],"frontchannel_logout_uri":"x"}`, "invalid_client_metadata"},
+		"CSP: a logout URI that ends a directive":    {`{"redirect_uris":["https://a.example/"],"frontchannel_logout_uri":"https://a;script-src/"}`, "invalid_client_metadata"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newIDP(t, open)
@@ -147,6 +148,57 @@ func TestRegistration_OIDCR_3_And_RFC7591_3(t *testing.T) {
 			t.Error("it is advertised all the same")
 		}
 	})
+}
+
+func TestRegistration_OIDCR_5_SectorIdentifier(t *testing.T) {
+	const uri = "https://sector.example/uris.json"
+	const two = `{"redirect_uris":["https://a.example/cb","https://b.example/cb"],"subject_type":"pairwise","sector_identifier_uri":"` + uri + `"}`
+	published := &documents{}
+	s := newIDP(t, open, mockidp.WithHTTPClient(&http.Client{Transport: published})) // a client that would follow redirects
+	t.Run("clients of one sector have the same sub, on whatever hosts", func(t *testing.T) {
+		published.put(uri, `["https://a.example/cb","https://b.example/cb","https://c.example/cb"]`)
+		subs := map[string]bool{}
+		for _, body := range []string{two, `{"redirect_uris":["https://c.example/cb"],"subject_type":"pairwise","sector_identifier_uri":"` + uri + `"}`} {
+			a, got := s.register(body)
+			if a.StatusCode != http.StatusCreated || got["sector_identifier_uri"] != uri {
+				t.Fatalf("status %d: %v", a.StatusCode, got)
+			}
+			subs[s.subAt(got["client_id"].(string))] = true
+		}
+		_, got := s.register(`{"redirect_uris":["https://a.example/cb"],"subject_type":"pairwise"}`)
+		if own := s.subAt(got["client_id"].(string)); len(subs) != 1 || subs[own] || subs["sub-alice"] {
+			t.Errorf("%v, and of another sector %s", subs, own)
+		}
+	})
+	for name, answer := range map[string]string{
+		"one redirect URI is not listed":    `["https://a.example/cb"]`,
+		"one is listed with another ending": `["https://a.example/cb","https://b.example/cb/"]`,
+		"no array":                          `{"redirect_uris":["https://a.example/cb","https://b.example/cb"]}`,
+		"null":                              `null`,
+		"not JSON":                          `<html>`,
+		"too large":                         `["https://a.example/cb","https://b.example/cb","` + strings.Repeat("x", 1<<20) + `"]`,
+		"it is elsewhere":                   "redirect:https://elsewhere.example/uris.json",
+		"empty":                             "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			published.put("https://elsewhere.example/uris.json", `["https://a.example/cb","https://b.example/cb"]`)
+			published.put(uri, answer)
+			if a, got := s.register(two); a.StatusCode != http.StatusBadRequest || got["error"] != "invalid_client_metadata" || !strings.Contains(got["error_description"].(string), "sector_identifier_uri") {
+				t.Errorf("status %d: %v", a.StatusCode, got)
+			}
+		})
+	}
+}
+
+// subAt is how a client knows alice.
+func (s *idp) subAt(client string) string {
+	s.t.Helper()
+	token, err := s.MintIDToken("alice", client)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	_, claims := s.claims(token)
+	return claims["sub"].(string)
 }
 
 // FuzzRegistration: never a panic; whoever is registered can be asked about.

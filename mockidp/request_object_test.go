@@ -22,7 +22,7 @@ import (
 	"github.com/ingress-auth/conformance/mockidp"
 )
 
-// documents serves what clients publish, by URL, and counts how often each was asked for.
+// documents serves what clients publish, by URL or as "redirect:" to another, and counts how often each was asked for.
 type documents struct {
 	mu    sync.Mutex
 	at    map[string]string
@@ -48,6 +48,10 @@ func (d *documents) RoundTrip(r *http.Request) (*http.Response, error) {
 	body, ok := d.at[r.URL.String()]
 	if d.asked[r.URL.String()]++; !ok {
 		w.WriteHeader(http.StatusNotFound)
+	}
+	if to, ok := strings.CutPrefix(body, "redirect:"); ok {
+		http.Redirect(w, r, to, http.StatusFound)
+		return w.Result(), nil
 	}
 	_, _ = w.WriteString(body)
 	return w.Result(), nil

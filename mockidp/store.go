@@ -19,6 +19,7 @@ const maxEntries = 10_000
 type store struct {
 	mu            sync.Mutex
 	lifetimes     Lifetimes
+	grace         time.Duration // in which the reuse of a refresh token is forgiven
 	transactions  *table[*transaction]
 	codes         *table[*authorizationCode]
 	usedCodes     *table[*grant] // for longer than a code is valid, so that a late replay still revokes what it gave
@@ -125,7 +126,12 @@ func (a *accessToken) actor() map[string]any {
 type refreshToken struct {
 	grant  *grant
 	issued instant
-	used   bool
+	used   instant // for the first time, or 0
+}
+
+// spent says whether the token was used, and is not forgiven any more.
+func (t *refreshToken) spent(now time.Time, grace time.Duration) bool {
+	return t.used != 0 && !now.Before(t.used.time().Add(grace))
 }
 
 var (
@@ -135,9 +141,10 @@ var (
 	errTokenReused  = errors.New("the refresh token was used before; its whole family is revoked")
 )
 
-func newStore(l Lifetimes, limit int) *store {
+func newStore(l Lifetimes, grace time.Duration, limit int) *store {
 	return &store{
 		lifetimes:     l,
+		grace:         grace,
 		transactions:  newTable[*transaction](l.Login, limit),
 		codes:         newTable[*authorizationCode](l.Code, limit),
 		usedCodes:     newTable[*grant](l.RefreshToken, limit),
@@ -305,7 +312,7 @@ func (s *store) putRefreshToken(token string, g *grant, now time.Time) {
 }
 
 // redeemRefreshToken uses up a refresh token. check sees the grant, and its error leaves the token unused. A second use
-// revokes the family (RFC 9700 section 4.14.2).
+// revokes the family (RFC 9700 section 4.14.2), unless it comes within the grace period.
 func (s *store) redeemRefreshToken(token, clientID string, now time.Time, check func(*grant) error) (*grant, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -313,7 +320,7 @@ func (s *store) redeemRefreshToken(token, clientID string, now time.Time, check 
 	if !ok || t.grant.clientID != clientID {
 		return nil, errUnknownToken
 	}
-	if t.used {
+	if t.spent(now, s.grace) {
 		t.grant.revoked = true
 		return nil, errTokenReused
 	}
@@ -323,7 +330,9 @@ func (s *store) redeemRefreshToken(token, clientID string, now time.Time, check 
 	if err := check(t.grant); err != nil {
 		return nil, err
 	}
-	t.used = true
+	if t.used == 0 {
+		t.used = instantOf(now)
+	}
 	return t.grant, nil
 }
 
@@ -332,7 +341,7 @@ func (s *store) refreshToken(token string, now time.Time) *refreshToken {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t, ok := s.refreshTokens.get(token, now)
-	if !ok || t.used || !t.grant.alive() {
+	if !ok || t.spent(now, s.grace) || !t.grant.alive() {
 		return nil
 	}
 	return t

@@ -3,10 +3,15 @@
 package mockidp
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"net/url"
+	"slices"
 )
 
 // Subject types of Core 1.0 section 8.
@@ -39,12 +44,16 @@ func (p *Provider) userBySubject(client *Client, sub string) *User {
 	return nil
 }
 
-// sector is the host of the redirect URIs, which Validate wants to be one.
+// sector is the host of the sector identifier, else that of the redirect URIs, which Validate wants to be one.
 func (c *Client) sector() string {
-	if len(c.RedirectURIs) == 0 {
+	from := c.SectorIdentifierURI
+	if from == "" && len(c.RedirectURIs) > 0 {
+		from = c.RedirectURIs[0]
+	}
+	if from == "" {
 		return c.ClientID
 	}
-	u, err := url.Parse(c.RedirectURIs[0])
+	u, err := url.Parse(from)
 	if err != nil {
 		return c.ClientID
 	}
@@ -52,10 +61,46 @@ func (c *Client) sector() string {
 }
 
 func (c *Client) oneSector() bool {
+	if c.SectorIdentifierURI != "" {
+		return true
+	}
 	for _, uri := range c.RedirectURIs {
 		if u, err := url.Parse(uri); err != nil || u.Host != c.sector() {
 			return false
 		}
 	}
 	return true
+}
+
+// validateSectorIdentifier keeps to Dynamic Client Registration 1.0 section 2.
+func validateSectorIdentifier(uri string) error {
+	if err := validateLogoutURI(uri); err != nil {
+		return err
+	}
+	if u, err := url.Parse(uri); err != nil || u.Scheme != "https" {
+		return fmt.Errorf("%q must be an https URL", uri)
+	}
+	return nil
+}
+
+// checkSector fetches the list at a client's sector identifier, and wants each of its redirect URIs there (Dynamic Client
+// Registration 1.0 section 5).
+func (p *Provider) checkSector(ctx context.Context, client *Client) error {
+	if client.SectorIdentifierURI == "" {
+		return nil
+	}
+	body, err := p.fetch(ctx, client.SectorIdentifierURI)
+	if err != nil {
+		return fmt.Errorf("it cannot be fetched: %w", err)
+	}
+	var listed []string
+	if err := json.Unmarshal(body, &listed); err != nil || listed == nil {
+		return errors.New("it is not a JSON array of redirect URIs")
+	}
+	for _, uri := range client.RedirectURIs {
+		if !slices.Contains(listed, uri) {
+			return fmt.Errorf("it does not list the redirect URI %s", uri)
+		}
+	}
+	return nil
 }

@@ -3,7 +3,7 @@
 package mockidp
 
 // exchangeRefreshToken refreshes (RFC 6749 section 6, Core 1.0 section 12). Every use gives a new refresh token; using one
-// twice ends the family (RFC 9700 section 4.14.2). A narrower scope holds for the new access and ID token only.
+// twice ends the family (RFC 9700 section 4.14.2), but for refresh_token_grace_period. A narrower scope holds for the new access and ID token only.
 func (p *Provider) exchangeRefreshToken(client *Client, in params, bound binding) (*tokenResponse, *oauthError) {
 	if in.get("refresh_token") == "" {
 		return nil, failure(errInvalidRequest, "refresh_token is missing")

@@ -347,6 +347,50 @@ func TestRefresh(t *testing.T) {
 			t.Errorf("an access token of the family still works: %d", a.StatusCode)
 		}
 	})
+	t.Run("RFC 9700 4.14.2: a grace period forgives reuse, and no longer", func(t *testing.T) {
+		s := newIDP(t, func(c *mockidp.Config) { c.RefreshTokenGracePeriod = 10 * time.Second })
+		first := s.tokens(s.token(codeParams(s.code("alice", offline...))))
+		active := func() bool {
+			return object(t, s.post(issuer+"/introspect", url.Values{"token": {first.RefreshToken}}, basicAuth("app", "s3cret")).body)["active"] == true
+		}
+		second := s.tokens(s.refresh(first.RefreshToken))
+		s.clock.advance(9 * time.Second)
+		again := s.tokens(s.refresh(first.RefreshToken))
+		if again.RefreshToken == second.RefreshToken || again.RefreshToken == first.RefreshToken || !active() {
+			t.Errorf("the token is not forgiven: active %v", active())
+		}
+		s.clock.advance(time.Second) // ten after the first use, not the last
+		if active() {
+			t.Error("the grace period does not end")
+		}
+		s.tokens(s.refresh(second.RefreshToken))
+		s.wantTokenError(s.refresh(first.RefreshToken), 400, "invalid_grant")
+		s.wantTokenError(s.refresh(again.RefreshToken), 400, "invalid_grant")
+		if a := s.userinfo(again.AccessToken); a.StatusCode != http.StatusUnauthorized {
+			t.Errorf("an access token of the family still works: %d", a.StatusCode)
+		}
+	})
+	t.Run("RFC 9700 4.14.2: the grace period forgives nobody else", func(t *testing.T) {
+		s := newIDP(t, func(c *mockidp.Config) { c.RefreshTokenGracePeriod = time.Minute })
+		first := s.tokens(s.token(codeParams(s.code("alice", offline...))))
+		second := s.tokens(s.refresh(first.RefreshToken))
+		form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {first.RefreshToken}}
+		s.wantTokenError(s.token(form, basicAuth("other", "other-secret")), 400, "invalid_grant")
+		if a := s.post(issuer+"/revoke", url.Values{"token": {second.RefreshToken}}, basicAuth("app", "s3cret")); a.StatusCode != http.StatusOK {
+			t.Fatalf("status %d", a.StatusCode)
+		}
+		s.wantTokenError(s.refresh(first.RefreshToken), 400, "invalid_grant")
+	})
+	t.Run("Core 11: offline_access needs prompt=consent, if the configuration says so", func(t *testing.T) {
+		s := newIDP(t, func(c *mockidp.Config) { c.OfflineAccessNeedsConsent = true })
+		for prompt, want := range map[string]bool{"": false, "login": false, "consent": true, "login consent": true} {
+			code := s.code("alice", append([]string{"prompt", prompt}, offline...)...)
+			got := s.tokens(s.token(codeParams(code)))
+			if (got.RefreshToken != "") != want || strings.Contains(got.Scope, "offline_access") != want {
+				t.Errorf("prompt %q: scope %q, refresh token: %v", prompt, got.Scope, got.RefreshToken != "")
+			}
+		}
+	})
 	t.Run("RFC 6749 6: scope may be narrower, and the next refresh has all again", func(t *testing.T) {
 		s, first := start(t)
 		second := s.tokens(s.refresh(first.RefreshToken, "scope", "openid"))
