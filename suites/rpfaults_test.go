@@ -19,9 +19,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
+
 	"github.com/ingress-auth/conformance/mockidp"
 	"github.com/ingress-auth/conformance/mockidp/rptest"
 	"github.com/ingress-auth/conformance/proxy"
+	"github.com/ingress-auth/conformance/proxy/redisstore"
 	"github.com/ingress-auth/conformance/suites/platform/local"
 	"github.com/ingress-auth/conformance/suites/subject"
 )
@@ -40,6 +43,11 @@ relying party does. *proxy* is the one of this repository, in the process of the
 ` + "`suites/rpfaults_test.go`" + `; its clock cannot be moved, so its sessions are refreshed after a second of real time. For the faults
 of refreshing its nonce check is off (` + "`--insecure-oidc-skip-nonce`" + `, its default): with it on, every refreshed ID token without a nonce,
 which Core 12.2 recommends, ends the session. It gets three gigabytes of address space.
+
+For the faults of logging out (` + "*L-BCL-…*, *L-RPI-…* at end_session" + `) the proxy keeps its sessions in a store that speaks Redis
+(` + "`--session-store-type=redis --backchannel-logout --oidc-end-session`" + `); for all others they are in the cookie, as oauth2-proxy's
+always are: it has no back-channel logout, and its sign-out goes to the provider only where the link to it says so. *L-FCL-…* needs
+front-channel logout, which neither has. What a relying party asks for at its start alone is judged by a second start.
 
 A verdict goes by what can be seen: what the browser got at the callback, what the session endpoint answers afterwards
 (access), whether there is a session cookie, which endpoints of the provider were asked, in the order of the first
@@ -75,6 +83,13 @@ func faultDriver(start func(context.Context, rptest.Setting) (*rptest.RelyingPar
 	}
 }
 
+// proxyDriver is for the proxy of this repository, which the provider can tell of logouts.
+func proxyDriver() rptest.Driver {
+	d := faultDriver(startProxy, 90*time.Second)
+	d.BackchannelLogoutPath, d.SignOutPath = "/oauth2/backchannel-logout", "/oauth2/sign_out"
+	return d
+}
+
 func startProxy(ctx context.Context, s rptest.Setting) (*rptest.RelyingParty, error) {
 	cfg := proxy.DefaultConfig()
 	cfg.IssuerURL, cfg.ClientID, cfg.ClientSecret = s.Issuer, s.ClientID, s.ClientSecret
@@ -86,10 +101,19 @@ func startProxy(ctx context.Context, s rptest.Setting) (*rptest.RelyingParty, er
 	}
 	before := heapFromSystem()
 	clock := &faultClock{}
+	options := proxy.Options{Clock: clock.now, Logger: slog.New(slog.DiscardHandler)}
+	closeStore := func() {}
+	if s.Logout {
+		var err error
+		if options.Store, closeStore, err = logoutStore(&cfg); err != nil {
+			return nil, err
+		}
+	}
 	ctx, cancel := context.WithCancel(ctx)
-	p, err := proxy.New(ctx, cfg, proxy.Options{Clock: clock.now, Logger: slog.New(slog.DiscardHandler)})
+	p, err := proxy.New(ctx, cfg, options)
 	if err != nil {
 		cancel()
+		closeStore()
 		return nil, err
 	}
 	server := httptest.NewServer(p)
@@ -100,7 +124,27 @@ func startProxy(ctx context.Context, s rptest.Setting) (*rptest.RelyingParty, er
 			server.Close()
 			_ = p.Close() // nothing is left to do about it
 			cancel()
+			closeStore()
 		},
+	}, nil
+}
+
+// logoutStore lets the provider end sessions, which needs a session store, and sign-out end the provider's.
+func logoutStore(cfg *proxy.Config) (store proxy.Store, stop func(), err error) {
+	cfg.SessionStoreType, cfg.BackchannelLogout, cfg.EndSession = proxy.SessionStoreRedis, true, true
+	server := miniredis.NewMiniRedis()
+	if err := server.Start(); err != nil {
+		return nil, nil, err
+	}
+	cfg.Redis.ConnectionURL = "redis://" + server.Addr()
+	redis, err := redisstore.Open(redisstore.Options(cfg.Redis))
+	if err != nil {
+		server.Close()
+		return nil, nil, err
+	}
+	return redis, func() {
+		_ = redis.Close() // the server ends too
+		server.Close()
 	}, nil
 }
 
@@ -224,7 +268,7 @@ func TestProxyStandsTheFaultCatalogue(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes as long as the proxy's own deadlines")
 	}
-	results := judgeFaults(t, faultDriver(startProxy, 90*time.Second), 24)
+	results := judgeFaults(t, proxyDriver(), 24)
 	data, err := os.ReadFile("../fixtures/faults/proxy.yaml")
 	if err != nil {
 		t.Fatal(err)

@@ -19,7 +19,12 @@ func (d Driver) control(ctx context.Context, stand *stand, faults []mockidp.Faul
 	}{
 		{mockidp.Fault{}, func(mockidp.Fault) bool { return true }, (*scene).provesLogin},
 		{mockidp.Fault{Endpoint: mockidp.EndpointConnection}, func(f mockidp.Fault) bool { return f.Endpoint == mockidp.EndpointConnection }, (*scene).provesLogin},
-		{mockidp.Fault{}, func(mockidp.Fault) bool { return d.BackchannelLogoutPath != "" }, (*scene).provesLogout},
+		{mockidp.Fault{Endpoint: mockidp.EndpointLogoutToken}, func(f mockidp.Fault) bool {
+			return f.Endpoint == mockidp.EndpointLogoutToken && d.BackchannelLogoutPath != ""
+		}, (*scene).provesLogout},
+		{mockidp.Fault{Endpoint: mockidp.EndpointEndSession}, func(f mockidp.Fault) bool {
+			return f.Endpoint == mockidp.EndpointEndSession && d.SignOutPath != ""
+		}, (*scene).provesSignOut},
 		{mockidp.Fault{Endpoint: mockidp.EndpointUserinfo}, func(f mockidp.Fault) bool { return f.Endpoint == mockidp.EndpointUserinfo },
 			func(s *scene, ctx context.Context) error {
 				stand.usesUserinfo = s.login(ctx).uses(mockidp.EndpointUserinfo)
@@ -68,6 +73,20 @@ func (s *scene) provesLogout(ctx context.Context) error {
 	}
 	if o.HasAccess {
 		return fmt.Errorf("a good logout token at %s does not end the session", s.BackchannelLogoutPath)
+	}
+	return nil
+}
+
+// provesSignOut: whoever stays signed in, or never asks the provider, cannot be judged by what the provider answers.
+func (s *scene) provesSignOut(ctx context.Context) error {
+	b := s.newBrowser()
+	o := b.login(ctx)
+	b.signOut(ctx, &o)
+	switch {
+	case o.HasAccess:
+		return fmt.Errorf("%s does not end the session", s.SignOutPath)
+	case !o.called(mockidp.EndpointEndSession):
+		return fmt.Errorf("%s does not go to the provider's logout", s.SignOutPath)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ package rptest
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,8 +18,11 @@ func (d Driver) judge(ctx context.Context, stand *stand, f mockidp.Fault) Result
 	case !f.Staged() && f.Judge == "":
 		result.Verdict, result.Reason = NotApplicable, f.Excluded
 		return result
-	case f.Endpoint == mockidp.EndpointEndSession:
-		result.Verdict, result.Reason = NotApplicable, "A login does not reach this endpoint."
+	case f.Endpoint == mockidp.EndpointEndSession && f.Outcome == mockidp.OutcomeKeep:
+		result.Verdict, result.Reason = NotApplicable, "It has no endpoint for front-channel logout."
+		return result
+	case f.Endpoint == mockidp.EndpointEndSession && d.SignOutPath == "":
+		result.Verdict, result.Reason = NotApplicable, "Its sign-out does not go to the provider."
 		return result
 	case f.Endpoint == mockidp.EndpointUserinfo && !stand.usesUserinfo:
 		result.Verdict, result.Reason = NotApplicable, "It does not take claims from userinfo."
@@ -42,6 +46,8 @@ func (d Driver) judge(ctx context.Context, stand *stand, f mockidp.Fault) Result
 		judge = s.judgeStaged
 	case f.Endpoint == mockidp.EndpointLogoutToken:
 		judge = s.judgeLogout
+	case f.Endpoint == mockidp.EndpointEndSession:
+		judge = s.judgeSignOut
 	case refreshes(f):
 		judge = s.judgeRefresh
 	}
@@ -67,6 +73,14 @@ func (s *scene) judgeLogin(ctx context.Context, r *Result) (verdict, reason stri
 	}
 	*o = s.login(ctx)
 	for range s.fault.Every() - 1 {
+		*o = s.login(ctx)
+	}
+	if s.fault.Every() > 1 && !s.fired() { // what is asked for at the start alone is asked for again by a second one
+		s.rp.Close()
+		if err := s.start(ctx); err != nil {
+			o.Refused, r.Detail = true, err.Error()
+			return s.afterRefusal(ctx)
+		}
 		*o = s.login(ctx)
 	}
 	if !s.fired() {
@@ -260,6 +274,30 @@ func (s *scene) judgeLogout(ctx context.Context, r *Result) (verdict, reason str
 	return Pass, ""
 }
 
+// judgeSignOut lets the browser sign out by way of the provider. The session is over whatever happens there.
+func (s *scene) judgeSignOut(ctx context.Context, r *Result) (verdict, reason string) {
+	ctx, cancel := context.WithTimeout(ctx, s.Limit)
+	defer cancel()
+	b, problem := s.loggedIn(ctx, r)
+	if problem != "" {
+		return Blocked, problem
+	}
+	if err := s.stage(); err != nil {
+		return Blocked, err.Error()
+	}
+	o := &r.Observed
+	b.signOut(ctx, o)
+	switch {
+	case !s.fired():
+		return NotApplicable, "Its sign-out does not go to the provider."
+	case o.TimedOut || o.Dropped:
+		return Fail, "It gave no answer."
+	case o.HasAccess:
+		return Fail, "It kept the session."
+	}
+	return Pass, ""
+}
+
 // aboutMemory says whether the fault sends more than a relying party should hold.
 func aboutMemory(f mockidp.Fault) bool {
 	return f.Staged() && f.Deviation != nil && f.Deviation.HTTP != nil && (f.Deviation.HTTP.SpaceBytes > 0 || f.Deviation.HTTP.Transport == "gzip-bomb")
@@ -285,4 +323,24 @@ func (b *browser) logout(ctx context.Context, o *Observation) error {
 	}
 	b.look(ctx, o)
 	return nil
+}
+
+// signOut follows the relying party's sign-out to the provider and back, and looks whether there is access still.
+func (b *browser) signOut(ctx context.Context, o *Observation) {
+	next := b.rp.URL + b.SignOutPath
+	for range maxHops {
+		ours := strings.HasPrefix(next, b.rp.URL+"/")
+		if !ours && !strings.HasPrefix(next, b.setting.Issuer+"/") {
+			break
+		}
+		_, location, err := b.visit(ctx, next, ours)
+		if ours && err != nil {
+			o.Dropped = true
+		}
+		if err != nil || location == "" {
+			break
+		}
+		next = location
+	}
+	b.look(ctx, o)
 }

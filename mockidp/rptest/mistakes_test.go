@@ -4,6 +4,7 @@ package rptest_test
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -29,6 +30,7 @@ func TestRun_EachMistakeTurnsItsFaultsRed(t *testing.T) {
 		"certificate": {"H-TLS-EXPIRED": "gave access", "H-TLS-WRONGHOST": "gave access", "H-TLS-UNTRUSTED-CA": "gave access", "H-TLS-CHAIN": "gave access"},
 		"memory":      {"H-HUGE": "MiB of memory"},
 		"fickle":      {"T-NO-TOKEN-TYPE": "one time and refused another"},
+		"sign-out":    {"L-RPI-ERROR": "kept the session", "L-RPI-NO-STATE": "kept the session", "L-RPI-OTHER-STATE": "kept the session"},
 		"logout": {"L-BCL-ALG-NONE": "ended the session", "L-BCL-WRONG-ALG": "ended", "L-BCL-BAD-SIG": "ended", "L-BCL-WRONG-KEY": "ended", "L-BCL-WRONG-ISS": "ended",
 			"L-BCL-WRONG-AUD": "ended", "L-BCL-NO-EVENT": "ended", "L-BCL-WRONG-EVENT": "ended", "L-BCL-WITH-NONCE": "ended", "L-BCL-EXPIRED": "ended",
 			"L-BCL-IAT-MISSING": "ended", "L-BCL-NO-SUB-SID": "ended", "L-BCL-UNKNOWN-SID": "ended"},
@@ -83,6 +85,36 @@ func TestRun_DemandsThatAGoodLogoutTokenWorks(t *testing.T) {
 	d.BackchannelLogoutPath = "/me"
 	if _, err := rptest.Run(t.Context(), d, []mockidp.Fault{fault(t, "L-BCL-WRONG-ISS")}, rptest.Options{}); err == nil || !strings.Contains(err.Error(), "does not end the session") {
 		t.Errorf("%v", err)
+	}
+}
+
+// What is asked for at the start alone is judged by a second start: here by one that fails.
+func TestRun_StartsASecondTimeForWhatChanges(t *testing.T) {
+	d, starts := sampleDriver(), 0
+	good := d.Start
+	d.Start = func(ctx context.Context, s rptest.Setting) (*rptest.RelyingParty, error) {
+		if starts++; starts%3 == 0 { // the control, the first, the second
+			return nil, errors.New("the endpoints are not those of yesterday")
+		}
+		return good(ctx, s)
+	}
+	for _, want := range []string{rptest.Fail, rptest.Pass} {
+		results, err := rptest.Run(t.Context(), d, []mockidp.Fault{fault(t, "D-CHANGES")}, rptest.Options{})
+		if err != nil || results[0].Verdict != want {
+			t.Errorf("%+v, %v, want %s", results, err, want)
+		}
+		d.Start = good
+	}
+}
+
+// Whoever does not end the session, or does not go to the provider, cannot be judged by what happens there.
+func TestRun_DemandsThatSignOutWorks(t *testing.T) {
+	for path, want := range map[string]string{"/me": "does not end the session", "/nowhere": "does not end"} {
+		d := sampleDriver()
+		d.SignOutPath = path
+		if _, err := rptest.Run(t.Context(), d, []mockidp.Fault{fault(t, "L-RPI-ERROR")}, rptest.Options{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v", err)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"slices"
 	"sync"
@@ -46,7 +47,7 @@ func sampleDriver(mistakes ...string) rptest.Driver {
 		Start: func(ctx context.Context, setting rptest.Setting) (*rptest.RelyingParty, error) {
 			return startSample(ctx, setting, mistakes)
 		},
-		LoginPath: "/login", CallbackPath: "/callback", AuthPath: "/me", BackchannelLogoutPath: "/logout", SessionCookie: "session",
+		LoginPath: "/login", CallbackPath: "/callback", AuthPath: "/me", BackchannelLogoutPath: "/logout", SignOutPath: "/sign_out", SessionCookie: "session",
 		Limit: 10 * time.Second,
 	}
 }
@@ -74,6 +75,8 @@ func startSample(ctx context.Context, setting rptest.Setting, mistakes []string)
 	mux.HandleFunc("/callback", s.callback)
 	mux.HandleFunc("/me", s.me)
 	mux.HandleFunc("POST /logout", s.logout)
+	mux.HandleFunc("GET /sign_out", s.signOut)
+	mux.HandleFunc("GET /{$}", s.signedOut)
 	server := httptest.NewServer(mux)
 	s.config = oauth2.Config{
 		ClientID: setting.ClientID, ClientSecret: setting.ClientSecret, Endpoint: s.provider.Endpoint(), RedirectURL: server.URL + "/callback",
@@ -203,6 +206,30 @@ func (s *sample) me(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.WriteHeader(http.StatusAccepted)
+}
+
+// signOut goes to the provider's logout (RP-Initiated Logout 1.0).
+func (s *sample) signOut(w http.ResponseWriter, r *http.Request) {
+	if !s.wrong("sign-out") {
+		s.endSession(r)
+	}
+	back := url.Values{"client_id": {s.config.ClientID}, "post_logout_redirect_uri": {"http://" + r.Host + "/"}, "state": {"s-1"}}
+	http.Redirect(w, r, s.issuer+"/end_session?"+back.Encode(), http.StatusFound)
+}
+
+// signedOut is where the browser comes back to. Who is wrong ends the session only there.
+func (s *sample) signedOut(_ http.ResponseWriter, r *http.Request) {
+	if r.FormValue("state") == "s-1" {
+		s.endSession(r)
+	}
+}
+
+func (s *sample) endSession(r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if cookie, err := r.Cookie("session"); err == nil {
+		delete(s.sessions, cookie.Value)
+	}
 }
 
 // logout is Back-Channel Logout 1.0 section 2.6, for all sessions of a user.

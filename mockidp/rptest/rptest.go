@@ -25,6 +25,8 @@ type Setting struct {
 	CAFile string
 	// Refreshes asks for sessions that are refreshed once they are Driver.RefreshAfter old.
 	Refreshes bool
+	// Logout asks for sessions that the provider can end, and for a sign-out that ends the provider's too.
+	Logout bool
 }
 
 // RelyingParty is one that runs.
@@ -48,6 +50,9 @@ type Driver struct {
 	LoginPath, CallbackPath, AuthPath string
 	// BackchannelLogoutPath receives logout tokens. Empty: faults of back-channel logout do not apply.
 	BackchannelLogoutPath string
+	// SignOutPath ends the session and sends the browser to the provider's logout (RP-Initiated Logout 1.0). Empty: faults of
+	// that do not apply.
+	SignOutPath string
 	// SessionCookie is the name of the session cookie, or of the first part of one that is split.
 	SessionCookie string
 	// RefreshAfter is how much older a session must be to be refreshed.

@@ -90,7 +90,7 @@ func (d Driver) open(ctx context.Context, stand *stand, f mockidp.Fault) (s *sce
 	if f.Judge == mockidp.JudgeSecret {
 		client.ClientSecret = awkwardSecret
 	}
-	if d.BackchannelLogoutPath != "" {
+	if d.BackchannelLogoutPath != "" && f.Endpoint != mockidp.EndpointEndSession { // where it would do what sign-out should
 		client.BackchannelLogoutURI = "http://relying-party.invalid" + d.BackchannelLogoutPath
 	}
 	scheme := "http"
@@ -100,7 +100,7 @@ func (d Driver) open(ctx context.Context, stand *stand, f mockidp.Fault) (s *sce
 	}
 	s.setting.Issuer = scheme + "://" + listener.Addr().String()
 	s.setting.ClientID, s.setting.ClientSecret = client.ClientID, client.ClientSecret
-	s.setting.Refreshes = refreshes(f)
+	s.setting.Refreshes, s.setting.Logout = refreshes(f), logsOut(f)
 	mallory := mockidp.DefaultUsers()[0]
 	mallory.Username, mallory.Sub, mallory.Email = "mallory", "mallory", "mallory@example.com"
 	s.idp, err = mockidp.New(mockidp.Config{
@@ -186,6 +186,11 @@ func (s *scene) needsUserinfo() error {
 	_, err := s.idp.AddFault(mockidp.FaultRule{Endpoint: mockidp.EndpointToken, Times: mockidp.FaultForever,
 		Deviation: &mockidp.Deviation{Claims: &mockidp.JSONEdit{Remove: []string{"email", "email_verified", "groups", "name", "preferred_username"}}}})
 	return err
+}
+
+// logsOut says whether the fault is one of logging out.
+func logsOut(f mockidp.Fault) bool {
+	return f.Endpoint == mockidp.EndpointLogoutToken || f.Endpoint == mockidp.EndpointEndSession
 }
 
 // refreshes says whether the fault is one of refreshing.
