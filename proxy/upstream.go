@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -90,6 +91,7 @@ func (p *Proxy) newReverseProxy(target *url.URL) http.Handler {
 				forwardedHeaders.set(pr.Out.Header, s, p.cfg.PassAccessToken)
 			}
 		},
+		ErrorLog:     slog.NewLogLogger(p.log.Handler(), slog.LevelWarn),
 		ErrorHandler: p.upstreamFailed,
 	}
 }

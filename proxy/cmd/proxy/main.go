@@ -33,7 +33,9 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, cfg, slog.New(slog.NewJSONHandler(os.Stderr, nil))); err != nil {
+	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	useForStandardLog(log)
+	if err := run(ctx, cfg, log); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
