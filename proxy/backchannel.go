@@ -20,9 +20,6 @@ const (
 	maxLogoutBody = 64 << 10
 )
 
-// logoutTokenTypes are the typ values of a logout token (OpenID Connect Back-Channel Logout 1.0 §2.4).
-var logoutTokenTypes = []string{"", "jwt", "logout+jwt"}
-
 // logoutToken is what the identity provider says has ended.
 type logoutToken struct {
 	Subject string                     `json:"sub"`
@@ -174,12 +171,4 @@ func (x *sessionIndex) end(ctx context.Context, token *logoutToken, ttl time.Dur
 		return 0, fmt.Errorf("remember the logout token: %w", err)
 	}
 	return len(keys), nil
-}
-
-// logoutTokenKeys verifies what anyone may send, as throttledKeySet does for bearer tokens.
-type logoutTokenKeys struct{ *keySet }
-
-// VerifySignature implements oidc.KeySet.
-func (l logoutTokenKeys) VerifySignature(ctx context.Context, jwt string) ([]byte, error) {
-	return l.verify(ctx, jwt, logoutTokenTypes, bearerRefetchInterval)
 }

@@ -102,8 +102,22 @@ func TestBadBearerTokensDoNotBecomeRequestsToTheProvider(t *testing.T) {
 	f.op.rotateKey(t)
 	token := f.op.sign(nil)
 	wantStatus(t, f.get("/oauth2/auth", "Authorization", "Bearer "+token), http.StatusUnauthorized)
-	f.clock.Advance(bearerRefetchInterval)
+	f.clock.Advance(refetchInterval)
 	wantStatus(t, f.get("/oauth2/auth", "Authorization", "Bearer "+token), http.StatusAccepted)
+}
+
+// Nothing is known of the age of keys that were fetched at a time that is still to come: they are fetched again, once.
+func TestAClockThatWasPutBackDoesNotKeepNewKeysOut(t *testing.T) {
+	f := newFixture(t, func(c *Config) { c.SkipJWTBearerTokens = true })
+	withdrawn := f.op.sign(nil)
+	f.clock.Advance(-3 * time.Minute)
+	f.op.rotateKey(t)
+	_, before := f.op.hits()
+	wantStatus(t, f.get("/oauth2/auth", "Authorization", "Bearer "+f.op.sign(nil)), http.StatusAccepted)
+	wantStatus(t, f.get("/oauth2/auth", "Authorization", "Bearer "+withdrawn), http.StatusUnauthorized)
+	if _, after := f.op.hits(); after != before+1 {
+		t.Errorf("keys were fetched %d times", after-before)
+	}
 }
 
 func FuzzBearerToken(f *testing.F) {

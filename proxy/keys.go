@@ -16,9 +16,9 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// bearerRefetchInterval is how often at most an unknown key in a bearer token makes the proxy fetch the keys again:
-// anyone can send a bearer token, and each must not become a request to the identity provider.
-const bearerRefetchInterval = 10 * time.Second
+// refetchInterval is how often at most an unknown key makes the proxy fetch the keys again, in tokens that anyone can send:
+// each must not become a request to the identity provider.
+const refetchInterval = 10 * time.Second
 
 // maxKeyAge is how long a key is trusted before the provider is asked whether it still publishes it: one that was withdrawn
 // after a theft must not verify tokens for ever.
@@ -73,32 +73,28 @@ func usable(key jose.JSONWebKey) bool {
 	return key.Valid() && key.Use != "enc"
 }
 
-// VerifySignature implements oidc.KeySet for ID tokens. A key that is not known is looked for once more at the provider.
-func (k *keySet) VerifySignature(ctx context.Context, jwt string) ([]byte, error) {
-	return k.verify(ctx, jwt, idTokenTypes, 0)
+// tokenKeys verifies tokens of one kind.
+type tokenKeys struct {
+	*keySet
+	types []string // the typ values of the kind
+	// throttle is for tokens that anyone can send. The provider itself sent an ID token: a key that is not known is looked for at once.
+	throttle bool
 }
-
-// throttledKeySet is the same for tokens that anyone may send.
-type throttledKeySet struct{ *keySet }
 
 // VerifySignature implements oidc.KeySet.
-func (t throttledKeySet) VerifySignature(ctx context.Context, jwt string) ([]byte, error) {
-	return t.verify(ctx, jwt, bearerTokenTypes, bearerRefetchInterval)
-}
-
-func (k *keySet) verify(ctx context.Context, jwt string, types []string, interval time.Duration) ([]byte, error) {
-	signed, err := parseCompact(jwt, types)
+func (k tokenKeys) VerifySignature(ctx context.Context, jwt string) ([]byte, error) {
+	signed, err := parseCompact(jwt, k.types)
 	if err != nil {
 		return nil, err
 	}
-	if k.now().Sub(k.lastFetch()) > maxKeyAge {
+	if !k.fetchedWithin(maxKeyAge) {
 		_ = k.refetch(ctx) // an outage leaves the keys that are known
 	}
 	payload, ok := k.tryKeys(signed)
 	if ok {
 		return payload, nil
 	}
-	if interval > 0 && k.now().Sub(k.lastFetch()) < interval {
+	if k.throttle && k.fetchedWithin(refetchInterval) {
 		return nil, errors.New("no known key verifies the signature")
 	}
 	if err := k.refetch(ctx); err != nil {
@@ -116,10 +112,13 @@ func (k *keySet) refetch(ctx context.Context) error {
 	return err
 }
 
-func (k *keySet) lastFetch() time.Time {
+// fetchedWithin is false too when the clock was put back since: then nothing is known of the keys' age.
+func (k *keySet) fetchedWithin(d time.Duration) bool {
 	k.mu.RLock()
-	defer k.mu.RUnlock()
-	return k.fetched
+	fetched := k.fetched
+	k.mu.RUnlock()
+	age := k.now().Sub(fetched)
+	return age >= 0 && age < d
 }
 
 func (k *keySet) tryKeys(signed *jose.JSONWebSignature) (payload []byte, ok bool) {

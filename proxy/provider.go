@@ -192,9 +192,9 @@ func (p *provider) build(m metadata, keys *keySet) *identityProvider {
 			Endpoint: oauth2.Endpoint{AuthURL: m.Authorization, TokenURL: m.Token, AuthStyle: tokenAuthStyle(m.TokenAuth, p.secret)},
 		},
 		userInfo:     (&oidc.ProviderConfig{IssuerURL: m.Issuer, UserInfoURL: m.UserInfo}).NewProvider(oidc.ClientContext(context.Background(), p.client)),
-		idTokens:     oidc.NewVerifier(m.Issuer, keys, &idTokens),
-		bearerTokens: oidc.NewVerifier(m.Issuer, throttledKeySet{keys}, &bearerTokens),
-		logoutTokens: oidc.NewVerifier(m.Issuer, logoutTokenKeys{keys}, &idTokens),
+		idTokens:     oidc.NewVerifier(m.Issuer, tokenKeys{keySet: keys, types: idTokenTypes}, &idTokens),
+		bearerTokens: oidc.NewVerifier(m.Issuer, tokenKeys{keySet: keys, types: bearerTokenTypes, throttle: true}, &bearerTokens),
+		logoutTokens: oidc.NewVerifier(m.Issuer, tokenKeys{keySet: keys, types: logoutTokenTypes, throttle: true}, &idTokens),
 	}
 }
 

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// signOut ends the session, deletes every part of its cookie and goes to rd. While the session store is away it does neither,
-// and says so. With --oidc-end-session it goes there by way of the
-// identity provider, whose own session ends too (OpenID Connect RP-Initiated Logout §2).
+// signOut ends the session, deletes every part of its cookie and goes to rd; with --oidc-end-session by way of the identity
+// provider, whose own session ends too (OpenID Connect RP-Initiated Logout §2). While the session store is away it does none
+// of this, and says so.
 func (p *Proxy) signOut(w http.ResponseWriter, r *http.Request) {
 	redirect := p.requestedRedirect(r)
 	s, err := p.sessions.load(r)

@@ -37,7 +37,8 @@ func isCompact(s string) bool {
 // kind was made for another purpose, whoever signed it (RFC 8725 §3.11).
 var (
 	idTokenTypes     = []string{"", "jwt"}
-	bearerTokenTypes = []string{"", "jwt", "at+jwt"} // RFC 9068 §2.1
+	bearerTokenTypes = []string{"", "jwt", "at+jwt"}     // RFC 9068 §2.1
+	logoutTokenTypes = []string{"", "jwt", "logout+jwt"} // OpenID Connect Back-Channel Logout 1.0 §2.4
 )
 
 // parseCompact reads a signed token of one of types.
