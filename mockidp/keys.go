@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 )
@@ -49,10 +50,13 @@ func newKeySet(given []SigningKey, needed []jose.SignatureAlgorithm) (*keySet, e
 	return s, nil
 }
 
+// afterTheAnswer is enough for an answer under way to leave before a core is busy with primes.
+const afterTheAnswer = time.Millisecond
+
 // prepare has the keys generated in the background.
 func (s *keySet) prepare() {
 	if !s.preparing.Swap(true) {
-		go s.generate()
+		time.AfterFunc(afterTheAnswer, s.generate)
 	}
 }
 

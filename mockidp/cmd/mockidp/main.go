@@ -31,10 +31,8 @@ const (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	time.AfterFunc(settled, keepSmall)
-	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+	os.Exit(run(context.Background(), os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
 }
 
 // smallHeap is how much garbage there may be, in percent of what is in use: a quarter of what Go allows. A mock provider runs beside
@@ -201,6 +199,9 @@ func serve(ctx context.Context, provider *mockidp.Provider, listener net.Listene
 		ended <- server.Serve(listener)
 	}()
 	announce()
+	// Before it serves a signal ends it as it is; to listen for signals takes a thread, which the start need not wait for.
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	select {
 	case err := <-ended:
 		return fmt.Errorf("serving stopped: %w", err)
