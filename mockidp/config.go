@@ -60,6 +60,9 @@ type Config struct {
 	// OfflineAccessNeedsConsent ignores the scope offline_access in an authorization request without prompt=consent (Core 1.0 section
 	// 11). By default a client gets what it asks for.
 	OfflineAccessNeedsConsent bool `yaml:"offline_access_needs_consent"`
+	// AllowAnyUser lets a person who types a name on the login page sign in under it, whoever that is: with that name, a sub made of it,
+	// an email address at example.com unless the name is one, and whatever claims are typed. Unset: where no users are configured.
+	AllowAnyUser *bool `yaml:"allow_any_user"`
 	// Lifetimes bound what the provider remembers.
 	Lifetimes Lifetimes `yaml:"lifetimes"`
 	// MaxEntries bounds how many of each kind the provider remembers: login pages, codes, access tokens, refresh tokens,
@@ -231,6 +234,10 @@ func (c Config) withDefaults() Config {
 	}
 	if len(c.Clients) == 0 {
 		c.Clients = DefaultClients()
+	}
+	if c.AllowAnyUser == nil {
+		nobody := len(c.Users) == 0
+		c.AllowAnyUser = &nobody
 	}
 	if len(c.Users) == 0 {
 		c.Users = DefaultUsers()

@@ -9,13 +9,15 @@ import (
 	"sync"
 )
 
-// directory answers who the clients and users are. The only change after it is made is that clients register.
+// directory answers who the clients and users are. After it is made, clients register and users
+// whom nobody has configured sign in.
 type directory struct {
 	clients    []Client
 	users      []User
 	mu         sync.RWMutex
 	byID       map[string]*Client
 	registered map[string]*registration
+	learned    []*User // who signed in without being configured, the oldest first
 }
 
 func newDirectory(clients []Client, users []User) *directory {
@@ -77,21 +79,15 @@ func (d *directory) findUser(hint string) *User {
 		func(u *User) string { return u.Email },
 		func(u *User) string { return u.Sub },
 	} {
-		for i := range d.users {
-			if of(&d.users[i]) == hint {
-				return &d.users[i]
-			}
+		if user := d.find(func(u *User) bool { return of(u) == hint }); user != nil {
+			return user
 		}
 	}
 	return nil
 }
 
 func (d *directory) userBySub(sub string) *User {
-	i := slices.IndexFunc(d.users, func(u User) bool { return u.Sub == sub })
-	if i < 0 {
-		return nil
-	}
-	return &d.users[i]
+	return d.find(func(u *User) bool { return u.Sub == sub })
 }
 
 // allowsRedirect compares as RFC 9700 section 4.1.3 says: exact strings, but for the port of a native client's loopback

@@ -5,6 +5,7 @@ package mockidp
 import (
 	"fmt"
 	"net/http"
+	"strings"
 )
 
 // loginPage is what the login page shows, of an authorization request or of a device.
@@ -15,6 +16,9 @@ type loginPage struct {
 	Scopes      scopes
 	Users       []loginUser
 	Typed       string // prefills the text field
+	AnyUser     bool   // somebody unknown may sign in, with claims of their own
+	TypedClaims string // JSON
+	WrongClaims bool   // the problem is with these
 	Problem     string // with what was typed
 }
 
@@ -50,10 +54,16 @@ type loginForm struct {
 	edited  string // the user whose claims were edited, and what they were edited to
 	claims  string
 	problem string
+
+	typedClaims string // of whoever is typed, or ""
+	wrongClaims bool   // the problem is with these
 }
 
 func (p *Provider) readLogin(in params) loginForm {
 	form := loginForm{refused: in.get("decision") == "deny", typed: in.get("user"), edited: in.get("edited"), claims: in.get("claims")}
+	if *p.cfg.AllowAnyUser && form.edited == "" {
+		form.typedClaims = strings.TrimSpace(in.get("typed_claims"))
+	}
 	if form.refused {
 		return form
 	}
@@ -61,14 +71,18 @@ func (p *Provider) readLogin(in params) loginForm {
 	if form.edited != "" {
 		name = form.edited
 	}
-	if form.user = p.directory.findUser(name); form.user == nil {
-		form.edited, form.problem = "", unknownUser(name)
+	if form.user, form.problem = p.userNamed(name); form.user == nil {
+		form.edited = ""
 		return form
 	}
-	if form.edited != "" {
+	text := form.claims
+	if form.edited == "" {
+		text = form.typedClaims
+	}
+	if form.edited != "" || text != "" {
 		var err error
-		if form.user, err = form.user.edited(form.claims); err != nil {
-			form.problem = err.Error() + "."
+		if form.user, err = form.user.edited(text); err != nil {
+			form.problem, form.wrongClaims = err.Error()+".", true
 		}
 	}
 	return form
@@ -76,7 +90,8 @@ func (p *Provider) readLogin(in params) loginForm {
 
 // page fills the page in, after a form that had a problem if there was one.
 func (p *Provider) loginPage(action, transaction string, client *Client, asked scopes, form loginForm) loginPage {
-	page := loginPage{Action: p.urls.path(action), Transaction: transaction, Client: client.ClientName, Scopes: asked, Typed: form.typed}
+	page := loginPage{Action: p.urls.path(action), Transaction: transaction, Client: client.ClientName, Scopes: asked, Typed: form.typed,
+		AnyUser: *p.cfg.AllowAnyUser, TypedClaims: form.typedClaims, WrongClaims: form.wrongClaims && form.edited == ""}
 	for i := range p.directory.users {
 		u := loginUser{User: &p.directory.users[i], Claims: p.directory.users[i].claimsText()}
 		if form.problem != "" && u.Username == form.edited {

@@ -36,12 +36,7 @@ func (p *Provider) userBySubject(client *Client, sub string) *User {
 	if client == nil || client.SubjectType != subjectPairwise {
 		return p.directory.userBySub(sub)
 	}
-	for i := range p.directory.users {
-		if user := &p.directory.users[i]; p.subjectOf(client, user) == sub {
-			return user
-		}
-	}
-	return nil
+	return p.directory.find(func(user *User) bool { return p.subjectOf(client, user) == sub })
 }
 
 // sector is the host of the sector identifier, else that of the redirect URIs, which Validate wants to be one.
