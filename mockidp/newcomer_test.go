@@ -83,7 +83,7 @@ func TestLogin_WhoIsTyped(t *testing.T) {
 			wantClaims(t, claims, map[string]any{"sub": "sub-alice"})
 		}
 	})
-	t.Run("a pairwise sub is known again", func(t *testing.T) {
+	t.Run("a pairwise sub is known again, by another client too", func(t *testing.T) {
 		s := newIDP(t, func(c *mockidp.Config) {
 			noUsers(c)
 			c.Clients[0].SubjectType, c.Clients[0].RedirectURIs = "pairwise", []string{callback}
@@ -92,7 +92,7 @@ func TestLogin_WhoIsTyped(t *testing.T) {
 		if _, claims := s.claims(got.IDToken); claims["sub"] == "zoe" {
 			t.Errorf("%v", claims)
 		}
-		if q := s.redirected(s.authorize("prompt", "none", "id_token_hint", got.IDToken), callback); q.Get("code") == "" {
+		if q := s.redirected(s.authorize("prompt", "none", "client_id", "other", "id_token_hint", got.IDToken), callback); q.Get("code") == "" {
 			t.Errorf("%v", q)
 		}
 	})
