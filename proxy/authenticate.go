@@ -87,22 +87,26 @@ func (p *Proxy) renew(r *http.Request, s *session) decision {
 	if s.RefreshToken == "" {
 		return p.reject(r, "the session is past --cookie-refresh and has no refresh token")
 	}
-	renewed, set, stale, err := p.sessions.renew(r, s, p.refresher.refresh)
+	renewed, err := p.sessions.renew(r, s, p.refresher.refresh)
 	switch {
+	case err == nil:
+		return decision{session: renewed.session, set: renewed.set, stale: renewed.stale}
 	case errors.Is(err, errRefreshRefused):
 		return p.reject(r, err.Error())
 	case errors.Is(err, errStoreAway), errors.Is(err, errSessionGone), errors.Is(err, errSessionExpired):
 		return p.noSession(r, err)
-	case err != nil && renewed != nil: // it does not fit its cookies: this request is served, the next renews again
+	case errors.Is(err, errNotKept):
 		p.log.Warn("renewed session not stored", "error", err.Error(), "requestId", requestID(r))
-		return decision{session: renewed}
-	case err != nil:
-		p.log.Warn("session not renewed", "error", err.Error(), "requestId", requestID(r))
-		// An outage of the provider must not end sessions at once, nor leave them unchecked for ever.
-		if p.now().Before(time.Unix(s.Refreshed, 0).Add(2 * p.cfg.CookieRefresh)) {
-			return decision{session: s}
-		}
-		return decision{status: http.StatusUnauthorized, reason: "the session could not be renewed in time"}
+		return decision{session: renewed.session} // the next request renews again
 	}
-	return decision{session: renewed, set: set, stale: stale}
+	return p.notRenewed(r, s, err)
+}
+
+// notRenewed is for an outage of the identity provider. It must not end sessions at once, nor leave them unchecked for ever.
+func (p *Proxy) notRenewed(r *http.Request, s *session, err error) decision {
+	p.log.Warn("session not renewed", "error", err.Error(), "requestId", requestID(r))
+	if p.now().Before(time.Unix(s.Refreshed, 0).Add(2 * p.cfg.CookieRefresh)) {
+		return decision{session: s}
+	}
+	return decision{status: http.StatusUnauthorized, reason: "the session could not be renewed in time"}
 }

@@ -55,13 +55,16 @@ func (st *cookieStore) decode(value string) (*session, error) {
 }
 
 // renew implements sessionStore. The refresher sees to it that a refresh token is used once.
-func (st *cookieStore) renew(r *http.Request, s *session, refresh refreshFunc) (*session, []*http.Cookie, []*http.Cookie, error) {
+func (st *cookieStore) renew(r *http.Request, s *session, refresh refreshFunc) (renewal, error) {
 	renewed, err := refresh(onBehalfOf(r), s)
 	if err != nil {
-		return nil, nil, nil, err
+		return renewal{}, err
 	}
 	set, stale, err := st.create(r, renewed)
-	return renewed, set, stale, err
+	if err != nil {
+		return renewal{session: renewed}, fmt.Errorf("%w: %w", errNotKept, err)
+	}
+	return renewal{renewed, set, stale}, nil
 }
 
 // end implements sessionStore.

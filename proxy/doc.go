@@ -30,10 +30,24 @@
 //	   │                  │◀─────────────────────│ 202 + X-Auth-Request-*           │
 //	   │◀─────────────────│ the backend's answer │                                  │
 //
-// Sessions are kept in the cookie (cookiestore.go), or in a Store with a ticket in the cookie (ticketstore.go,
-// ticketrefresh.go); session.go says what both have in common.
-//
 // As a reverse proxy the same decisions are taken in upstream.go, without the ingress between.
+//
+// Where to find what, in an order to read it in:
+//
+//	the program         proxy.go puts it together and says which file answers which address; server.go
+//	a question          auth.go, authenticate.go (who asks?), authorize.go (may they?), bearer.go and issuers.go for tokens of
+//	                    API clients, headers.go for what the answer says, upstream.go for what is passed on
+//	a login             signin.go, start.go, state.go, redirect.go (where may it end?), callback.go
+//	a logout            signout.go by the person, backchannel.go by the identity provider
+//	the provider        provider.go finds it, client.go bounds what it is asked, keys.go and token.go verify what it signs,
+//	                    identity.go reads who that is
+//	sessions            session.go and sessioncodec.go for all; cookiestore.go keeps them in the browser; ticketstore.go keeps
+//	                    them in a Store (store.go, package redisstore), under a ticket that is all the browser has
+//	their renewal       refresh.go asks the provider, each refresh token once; ticketrefresh.go does so once for all replicas
+//	cookies             cookie.go splits and deletes them, seal.go encrypts them
+//	pages and operation page.go, userinfo.go, health.go, metrics.go (Proxy.Metrics, for an address of its own),
+//	                    requestlog.go, trusted.go (whose X-Forwarded-* count)
+//	the settings        config.go, flags.go, sources.go (flags, environment, file), validate.go, check.go, differences.go
 //
 // Statuses, and why where oauth2-proxy differs or leaves a choice:
 //

@@ -36,6 +36,8 @@ var (
 	errSessionExpired = errors.New("the session has expired")
 	errSessionAhead   = errors.New("the session was made at a time that is still to come: the clock was put back")
 	errSessionGone    = errors.New("the session store no longer has the session: it was ended elsewhere, or the store lost it")
+	// errNotKept comes with a renewed session that is good for this request, but does not fit its cookies.
+	errNotKept = errors.New("it does not fit its cookies")
 	// errStoreAway is all that is known when the session store does not answer. The session may well be good.
 	errStoreAway = errors.New("the session store cannot be reached")
 )
@@ -47,12 +49,19 @@ type sessionStore interface {
 	load(r *http.Request) (*session, error)
 	// create keeps the session of a new login, in place of what r carries. The cookies in stale tidy up and may be lost.
 	create(r *http.Request, s *session) (set, stale []*http.Cookie, err error)
-	// renew keeps what refresh makes of s, once for all requests that ask at the same time. Errors are those of refresh and load.
-	renew(r *http.Request, s *session, refresh refreshFunc) (renewed *session, set, stale []*http.Cookie, err error)
+	// renew keeps what refresh makes of s, once for all requests that ask at the same time. Errors are those of refresh and load,
+	// or errNotKept.
+	renew(r *http.Request, s *session, refresh refreshFunc) (renewal, error)
 	// end ends the session r carries wherever it is kept. The error is errStoreAway: then it goes on.
 	end(r *http.Request) ([]*http.Cookie, error)
 	// forget returns cookies that delete every session cookie r carries.
 	forget(r *http.Request) []*http.Cookie
+}
+
+// renewal is a renewed session and its cookies; those in stale tidy up and may be lost.
+type renewal struct {
+	session    *session
+	set, stale []*http.Cookie
 }
 
 type refreshFunc func(ctx context.Context, old *session) (*session, error)

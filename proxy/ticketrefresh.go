@@ -32,7 +32,7 @@ type unstored struct {
 
 // renew implements sessionStore. One request of one replica renews; those of this replica share its result, other replicas
 // wait for it. It is stored before the lock is released.
-func (st *ticketStore) renew(r *http.Request, s *session, refresh refreshFunc) (*session, []*http.Cookie, []*http.Cookie, error) {
+func (st *ticketStore) renew(r *http.Request, s *session, refresh refreshFunc) (renewal, error) {
 	result, err, _ := st.renewing.Do(string(s.ticket.id[:]), func() (any, error) {
 		// Others wait for this too: one client that goes away must not spoil it.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(onBehalfOf(r)), renewTimeout)
@@ -40,9 +40,9 @@ func (st *ticketStore) renew(r *http.Request, s *session, refresh refreshFunc) (
 		return st.renewOnce(ctx, s, refresh)
 	})
 	if err != nil {
-		return nil, nil, nil, err
+		return renewal{}, err
 	}
-	return result.(*session), nil, nil, nil // the ticket stays, and so does the cookie
+	return renewal{session: result.(*session)}, nil // the ticket stays, and so does the cookie
 }
 
 func (st *ticketStore) renewOnce(ctx context.Context, s *session, refresh refreshFunc) (*session, error) {
