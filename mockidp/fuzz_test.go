@@ -30,6 +30,8 @@ func FuzzParseConfig(f *testing.F) {
 	f.Add([]byte("issuer: http://[::1]:8080/a/"))
 	f.Add([]byte("tenants: [{path: /realms/x, users: [{username: a}]}, {path: /device}, {path: /a/, auto_login: bob}]"))
 	f.Add([]byte("clients: [{client_id: a, jwks: {keys: [{kty: OKP, crv: Ed25519, x: AAAA}]}, backchannel_logout_uri: 'http://a;b/'}]"))
+	f.Add([]byte("refresh_token_grace_period: 1s\nclients: [{client_id: a, token_endpoint_auth_method: tls_client_auth, tls_client_auth_subject_dn: 'CN=a+O=\\,b'}]"))
+	f.Add([]byte("clients: [{client_id: a, subject_type: pairwise, sector_identifier_uri: 'https://a.example/s', redirect_uris: ['a:/']}]"))
 	f.Add([]byte("clients: [{client_id: a, redirect_uris: ['http://127.0.0.1/x']}]\n---\n"))
 	keys := testKeys()
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -44,8 +44,8 @@ func WithRand(r io.Reader) Option {
 	return func(p *Provider) { p.random = shared }
 }
 
-// WithHTTPClient sets what back-channel logout calls relying parties with, for instance to trust a certificate of a test.
-// Default: a client that follows no redirect.
+// WithHTTPClient sets what relying parties are called with, for instance to trust a certificate of a test: for back-channel logout, and
+// for the documents that clients register, where no redirect is followed. Default: a client that follows none.
 func WithHTTPClient(c *http.Client) Option { return func(p *Provider) { p.outbound = c } }
 
 // WithClientCertificates says that the TLS server before the handler requests certificates of clients (tls.RequestClientCert), so

@@ -205,8 +205,9 @@ func (s *idp) subAt(client string) string {
 func FuzzRegistration(f *testing.F) {
 	f.Add(`{"redirect_uris":["https://a.example/cb"],"jwks":{"keys":[]},"response_types":["code id_token"]}`)
 	f.Add(`{"redirect_uris":["com.app:/cb"],"application_type":"native","frontchannel_logout_uri":"https://a.example/"}`)
+	f.Add(`{"token_endpoint_auth_method":"tls_client_auth","tls_client_auth_san_ip":"::1","tls_client_auth_subject_dn":"CN=\\"}`)
 	f.Add(`{"redirect_uris":[null],"jwks":null,"grant_types":["implicit"]}`)
-	s := newIDP(f, open, quiet())
+	s := newIDP(f, open, quiet(), mockidp.WithClientCertificates())
 	f.Fuzz(func(t *testing.T, body string) {
 		r := httptest.NewRequest(http.MethodPost, "/register", strings.NewReader(body))
 		r.Header.Set("Content-Type", "application/json")
