@@ -74,12 +74,12 @@ func (p *Proxy) verifyLogoutToken(ctx context.Context, raw string) (*logoutToken
 	if err != nil {
 		return nil, fmt.Errorf("verify the logout token: %w", err)
 	}
-	if err := checkDates(verified.Claims, "exp", "iat"); err != nil {
-		return nil, err
-	}
-	token := &logoutToken{expires: verified.Expiry}
-	if err := verified.Claims(token); err != nil {
+	token, dates := &logoutToken{expires: verified.Expiry}, map[string]json.RawMessage{}
+	if err := errors.Join(verified.Claims(token), verified.Claims(&dates)); err != nil {
 		return nil, fmt.Errorf("read the logout token: %w", err)
+	}
+	if err := checkDates(dates, "exp", "iat"); err != nil {
+		return nil, err
 	}
 	var event map[string]json.RawMessage
 	switch {

@@ -51,10 +51,7 @@ func (p *Proxy) authenticateBearer(r *http.Request, raw string) decision {
 	case !intersect(token.Audience, issuer.audiences):
 		return invalid("The token is meant for another audience", "bearer token for another audience")
 	}
-	c, err := idp.readClaims(token)
-	if err == nil {
-		err = checkDates(token.Claims, "exp")
-	}
+	c, err := idp.readClaims(token, "exp")
 	if err != nil {
 		return invalid("The token is not valid", "bearer token claims not readable")
 	}

@@ -55,6 +55,7 @@ type claims struct {
 	EmailUnverified   bool // the provider said email_verified: false
 	Groups            []string
 	PreferredUsername string
+	AuthorizedParty   string // azp
 	ProviderSession   string // sid (OpenID Connect Back-Channel Logout §2.1)
 }
 
@@ -72,7 +73,8 @@ func (i *identityProvider) identify(ctx context.Context, token *oauth2.Token) (*
 	if err != nil {
 		return nil, fmt.Errorf("verify the ID token: %w", err)
 	}
-	if err := checkDates(idToken.Claims, "exp", "iat"); err != nil {
+	c, err := i.readClaims(idToken, "exp", "iat")
+	if err != nil {
 		return nil, fmt.Errorf("verify the ID token: %w", err)
 	}
 	if idToken.AccessTokenHash != "" {
@@ -80,15 +82,11 @@ func (i *identityProvider) identify(ctx context.Context, token *oauth2.Token) (*
 			return nil, fmt.Errorf("verify the access token: %w", err)
 		}
 	}
-	var azp struct {
-		AuthorizedParty string `json:"azp"`
+	if c.AuthorizedParty != "" && c.AuthorizedParty != i.cfg.ClientID {
+		return nil, fmt.Errorf("the ID token was issued to another client: azp %q", c.AuthorizedParty)
 	}
-	if err := idToken.Claims(&azp); err == nil && azp.AuthorizedParty != "" && azp.AuthorizedParty != i.cfg.ClientID {
-		return nil, fmt.Errorf("the ID token was issued to another client: azp %q", azp.AuthorizedParty)
-	}
-	c, err := i.readClaims(idToken)
-	if err != nil || c.Email != "" || i.metadata.UserInfo == "" {
-		return c, err
+	if c.Email != "" || i.metadata.UserInfo == "" {
+		return c, nil
 	}
 	return c, i.completeFromUserInfo(ctx, token, c)
 }
@@ -102,10 +100,11 @@ func (i *identityProvider) completeFromUserInfo(ctx context.Context, token *oaut
 	if info.Subject != c.Subject {
 		return errors.New("the userinfo endpoint answered about another subject")
 	}
-	more, err := i.parseClaims(info.Claims)
-	if err != nil {
-		return err
+	var raw map[string]json.RawMessage
+	if err := info.Claims(&raw); err != nil {
+		return fmt.Errorf("read the claims of the userinfo endpoint: %w", err)
 	}
+	more := i.parseClaims(raw)
 	c.Email, c.EmailUnverified = more.Email, more.EmailUnverified
 	if len(c.Groups) == 0 {
 		c.Groups = more.Groups
@@ -116,27 +115,29 @@ func (i *identityProvider) completeFromUserInfo(ctx context.Context, token *oaut
 	return nil
 }
 
-func (i *identityProvider) readClaims(t *oidc.IDToken) (*claims, error) {
-	c, err := i.parseClaims(t.Claims)
-	if err != nil {
+// readClaims demands a subject and the dates that are required.
+func (i *identityProvider) readClaims(t *oidc.IDToken, required ...string) (*claims, error) {
+	var raw map[string]json.RawMessage
+	if err := t.Claims(&raw); err != nil {
+		return nil, fmt.Errorf("read the claims: %w", err)
+	}
+	if err := checkDates(raw, required...); err != nil {
 		return nil, err
 	}
 	if t.Subject == "" {
 		return nil, errors.New("the token has no subject")
 	}
+	c := i.parseClaims(raw)
 	c.Subject, c.Nonce = t.Subject, t.Nonce
 	return c, nil
 }
 
 // parseClaims reads claims leniently where providers differ: groups may be one string, email_verified may be a string.
-func (i *identityProvider) parseClaims(decode func(any) error) (*claims, error) {
-	var raw map[string]json.RawMessage
-	if err := decode(&raw); err != nil {
-		return nil, fmt.Errorf("read the claims: %w", err)
-	}
+func (i *identityProvider) parseClaims(raw map[string]json.RawMessage) *claims {
 	c := &claims{
 		Email:             stringClaim(raw["email"]),
 		PreferredUsername: stringClaim(raw["preferred_username"]),
+		AuthorizedParty:   stringClaim(raw["azp"]),
 		ProviderSession:   stringClaim(raw["sid"]),
 		Groups:            stringsClaim(raw[i.cfg.GroupsClaim]),
 	}
@@ -144,7 +145,7 @@ func (i *identityProvider) parseClaims(decode func(any) error) (*claims, error) 
 		text := strings.Trim(string(v), `"`)
 		c.EmailUnverified = !strings.EqualFold(text, "true")
 	}
-	return c, nil
+	return c
 }
 
 func stringClaim(raw json.RawMessage) string {

@@ -63,13 +63,9 @@ func parseCompact(jwt string, types []string) (*jose.JSONWebSignature, error) {
 
 // checkDates demands numbers (RFC 7519 §2, NumericDate) where go-oidc takes their text too; iat is required of ID tokens
 // (OpenID Connect Core §2).
-func checkDates(decode func(any) error, required ...string) error {
-	var dates map[string]json.RawMessage
-	if err := decode(&dates); err != nil {
-		return fmt.Errorf("read the claims: %w", err)
-	}
+func checkDates(claims map[string]json.RawMessage, required ...string) error {
 	for _, name := range []string{"exp", "iat", "nbf"} {
-		raw, present := dates[name]
+		raw, present := claims[name]
 		var number json.Number
 		switch {
 		case !present && slices.Contains(required, name):
