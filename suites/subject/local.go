@@ -63,6 +63,7 @@ type localSubject struct {
 	programs []program
 
 	closeOnce sync.Once
+	closing   sync.Mutex // of closers: the auth services start side by side
 	closers   []func(context.Context) error
 	closeErr  error
 }
@@ -132,7 +133,11 @@ func (s *localSubject) prepare() error {
 	return nil
 }
 
-func (s *localSubject) onClose(f func(context.Context) error) { s.closers = append(s.closers, f) }
+func (s *localSubject) onClose(f func(context.Context) error) {
+	s.closing.Lock()
+	defer s.closing.Unlock()
+	s.closers = append(s.closers, f)
+}
 
 // close takes everything down, the last started first. Only the first call does something.
 func (s *localSubject) close(ctx context.Context) error {
