@@ -24,9 +24,11 @@ const (
 	renewCookieName       = "_renew"
 )
 
-// A round of requests is over before the session that it renewed is to be renewed again, or nothing is concluded from it. An
-// auth service may count age in whole seconds, so the second that a session was renewed in does not count.
+// A round of requests is over before the session that it renewed is to be renewed again, or nothing is concluded from it. Auth
+// services count age in whole seconds, our proxy from the second a session was renewed in, oauth2-proxy to the second that is
+// over: a session is to be renewed a second before its age or a second after.
 const (
+	renewAfter  = subject.RenewalAge + time.Second
 	renewWindow = subject.RenewalAge - time.Second
 	renewRounds = 5
 )
@@ -56,7 +58,7 @@ func (t *Trial) renewalRound(ctx context.Context, host, cookieName string, ask f
 			return fmt.Errorf("signing in at %s gave no session", host)
 		}
 		select {
-		case <-time.After(subject.RenewalAge):
+		case <-time.After(renewAfter):
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -131,12 +131,12 @@ func (s *localSubject) oauth2ProxySecrets() (string, error) {
 // where oauth2-proxy has a switch: PKCE, the nonce, SameSite, a login cookie for each login, no tokens in the session.
 func oauth2ProxyArgs(service AuthService, p placeholders) []string {
 	args := []string{
-		"--provider=oidc", "--code-challenge-method=S256", "--insecure-oidc-skip-nonce=false", "--cookie-samesite=lax",
-		"--cookie-csrf-per-request",
+		"--provider=oidc", "--code-challenge-method=S256", "--cookie-samesite=lax", "--cookie-csrf-per-request",
 	}
-	// It refuses to renew sessions that hold no tokens.
+	// It refuses to renew sessions that hold no tokens, and ends those whose renewed ID token has no nonce, which it should not
+	// have (OpenID Connect Core section 12.2; oauth2-proxy issue 2876).
 	if !slices.ContainsFunc(service.Args, func(arg string) bool { return flagName(arg) == cookieRefresh }) {
-		args = append(args, "--session-cookie-minimal")
+		args = append(args, "--session-cookie-minimal", "--insecure-oidc-skip-nonce=false")
 	}
 	for _, arg := range authServiceArgs(service, p) {
 		switch flagName(arg) {
