@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package proxy is a minimal authenticating proxy with the HTTP contract of oauth2-proxy. It is the reference
-// implementation of an auth service: one concern per file, small enough to read in an hour.
+// implementation of an auth service: one concern per file.
 //
 // It is used in two ways. An ingress asks it about each request (nginx auth_request, Traefik forwardAuth, …), or clients
 // talk to it and it forwards what is authenticated to an upstream.
