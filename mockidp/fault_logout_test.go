@@ -102,7 +102,7 @@ func TestFrontchannelFaults_AreOnThePage(t *testing.T) {
 		c.FrontchannelLogoutURI, c.FrontchannelLogoutSessionRequired = "https://app.example/fcl", true
 	})
 	normal, _ := logout()
-	for fault, want := range map[string]string{"L-FCL-WRONG-ISS": "iss=x-http", "L-FCL-WRONG-SID": "sid=x"} {
+	for fault, want := range map[string]string{"L-FCL-WRONG-ISS": "iss=x-http", "L-FCL-WRONG-SID": "sid=another-"} {
 		if _, err := l.AddFault(mockidp.FaultRule{Fault: fault}); err != nil {
 			t.Fatal(err)
 		}
