@@ -228,6 +228,13 @@ func (m *matrix) note(where map[string]map[string]bool, id string, r *http.Reque
 	where[id][check] = true
 }
 
+// noted is asked while requests that no check waits for, such as logout notices, may still come.
+func (m *matrix) noted(where map[string]map[string]bool, id, check string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return where[id][check]
+}
+
 // matrixWorkers is how many checks run at once: more than a Judge has, since some controls make a check wait until its time
 // is up.
 const matrixWorkers = 24
@@ -269,7 +276,7 @@ func (m *matrix) judge(ctx context.Context, s *subject.Subject, baseline []Resul
 	}
 	for _, r := range ordered {
 		for _, c := range m.set.Controls {
-			if m.touched[c.ID][r.Check.ID] {
+			if m.noted(m.touched, c.ID, r.Check.ID) {
 				judge := &Judge{Subject: s, Redactor: exchange.NewRedactor(), Agent: controlMark + c.ID, Brief: true, transport: transport}
 				trials <- trial{judge, r.Check, c.ID}
 			}
@@ -361,7 +368,7 @@ func (m *matrix) others(c control.Control) (explained [][]string, unexplained []
 		by := slices.IndexFunc(c.AlsoRed, func(e control.Explanation) bool { return slices.Contains(e.Requirements, id) })
 		if by < 0 {
 			by = slices.IndexFunc(c.AlsoRed, func(e control.Explanation) bool {
-				return e.Cause != "" && !slices.ContainsFunc(m.red[c.ID][id].checks, func(check string) bool { return !m.observed[e.Cause][check] })
+				return e.Cause != "" && !slices.ContainsFunc(m.red[c.ID][id].checks, func(check string) bool { return !m.noted(m.observed, e.Cause, check) })
 			})
 		}
 		if by < 0 {

@@ -239,7 +239,8 @@ func (s *scene) judgeRefresh(ctx context.Context, r *Result) (verdict, reason st
 func (b *browser) lookTogether(ctx context.Context, o *Observation, n int) {
 	var others sync.WaitGroup
 	for range n - 1 {
-		others.Go(func() { _, _, _ = b.get(ctx, b.rp.URL+b.AuthPath) }) // what is asked of the provider counts
+		other := *b // it keeps things of its own of an answer
+		others.Go(func() { _, _, _ = other.get(ctx, b.rp.URL+b.AuthPath) }) // what is asked of the provider counts
 	}
 	b.look(ctx, o)
 	others.Wait()
