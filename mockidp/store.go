@@ -3,9 +3,7 @@
 package mockidp
 
 import (
-	"crypto/sha256"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 )
@@ -189,78 +187,6 @@ func (s *store) takeTransaction(id string, browser key, now time.Time) *transact
 	return t
 }
 
-// login replaces the session under oldCookie, if there is one, by a new one under newCookie: the cookie's value changes at
-// every login (session fixation). The same user keeps the sid; another user ends the old session.
-func (s *store) login(oldCookie, newCookie, newID string, user, edited *User, acr string, now time.Time) (made *session, replaced *endedSession) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	username := user.Username
-	made = &session{sid: newID, username: username, authTime: instantOf(now), acr: acr, edited: edited, life: &lifeline{}}
-	if old, ok := s.sessions.get(oldCookie, now); ok {
-		if old.username == username {
-			made.sid, made.life = old.sid, old.life
-		} else {
-			replaced = old.end()
-		}
-		s.sessions.drop(oldCookie)
-	}
-	s.sessions.put(newCookie, made, now)
-	return made, replaced
-}
-
-// join notes that a client takes part in a session.
-func (s *store) join(v *session, clientID string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !slices.Contains(v.life.clients, clientID) {
-		v.life.clients = append(v.life.clients, clientID)
-	}
-}
-
-// consent notes what a client may have.
-func (s *store) consent(v *session, clientID string, granted scopes) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if v.life.consents == nil {
-		v.life.consents = map[string]scopes{}
-	}
-	v.life.consents[clientID] = granted
-}
-
-func (s *store) consented(v *session, clientID string, asked scopes) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	granted, ok := v.life.consents[clientID]
-	return ok && asked.within(granted)
-}
-
-// session returns nil if there is none.
-func (s *store) session(cookie string, now time.Time) *session {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	v, _ := s.sessions.get(cookie, now)
-	return v
-}
-
-// endSession forgets the session and returns what is left of it, nil if there was none. Grants without offline_access end with it (Back-Channel Logout 1.0 section 2.7 states the
-// rule for refresh tokens).
-func (s *store) endSession(cookie string, now time.Time) *endedSession {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	v, ok := s.sessions.get(cookie, now)
-	if !ok {
-		return nil
-	}
-	s.sessions.drop(cookie)
-	return v.end()
-}
-
-// end is called with the store's lock held.
-func (v *session) end() *endedSession {
-	v.life.ended = true
-	return &endedSession{sid: v.sid, username: v.username, clients: slices.Sorted(slices.Values(v.life.clients))}
-}
-
 func (s *store) putCode(code string, c *authorizationCode, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -268,7 +194,7 @@ func (s *store) putCode(code string, c *authorizationCode, now time.Time) {
 }
 
 // redeemCode uses up a code. check sees the code of the right client, and its error leaves the code unused. A second use
-// revokes everything the first one gave (RFC 6749 section 4.1.2)..
+// revokes everything the first one gave (RFC 6749 section 4.1.2).
 func (s *store) redeemCode(code, clientID string, now time.Time, check func(*authorizationCode) error) (*authorizationCode, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -433,69 +359,4 @@ func (s *store) consentOnce(clientID, username string, again bool, now time.Time
 // alive is called with the store's lock held.
 func (g *grant) alive() bool {
 	return !g.revoked && (!g.life.ended || g.offline || g.scopes.has(scopeOfflineAccess)) && (g.parent == nil || g.parent.alive())
-}
-
-// key is half the hash of a secret value. Tables are indexed by it, so that a lookup takes no time that depends on the secret
-// and a memory dump holds no live token.
-type key [sha256.Size / 2]byte
-
-func keyOf(secret string) key {
-	hash := sha256.Sum256([]byte(secret))
-	return key(hash[:sha256.Size/2])
-}
-
-// table is a map whose entries live equally long. It is not safe for concurrent use.
-type table[V any] struct {
-	lifetime time.Duration
-	limit    int
-	entries  map[key]entry[V]
-	order    []key // in order of arrival, so of expiry; may name entries that are gone
-}
-
-type entry[V any] struct {
-	value   V
-	expires instant
-}
-
-// instant is a time in microseconds since 1970. It takes a third of the room of a time.Time, and there are thousands.
-type instant int64
-
-func instantOf(t time.Time) instant { return instant(t.UnixMicro()) }
-
-func (i instant) time() time.Time { return time.UnixMicro(int64(i)) }
-
-func newTable[V any](lifetime time.Duration, limit int) *table[V] {
-	return &table[V]{lifetime: lifetime, limit: limit, entries: map[key]entry[V]{}}
-}
-
-func (t *table[V]) put(secret string, v V, now time.Time) {
-	t.sweep(now)
-	k := keyOf(secret)
-	t.entries[k] = entry[V]{value: v, expires: instantOf(now.Add(t.lifetime))}
-	t.order = append(t.order, k)
-}
-
-func (t *table[V]) get(secret string, now time.Time) (V, bool) {
-	e, ok := t.entries[keyOf(secret)]
-	if !ok || e.expired(now) {
-		var none V
-		return none, false
-	}
-	return e.value, true
-}
-
-func (e entry[V]) expired(now time.Time) bool { return instantOf(now) >= e.expires }
-
-func (t *table[V]) drop(secret string) { delete(t.entries, keyOf(secret)) }
-
-// sweep forgets what has expired and makes room for one more.
-func (t *table[V]) sweep(now time.Time) {
-	for len(t.order) > 0 {
-		e, ok := t.entries[t.order[0]]
-		if ok && len(t.order) < t.limit && !e.expired(now) {
-			return
-		}
-		delete(t.entries, t.order[0])
-		t.order = t.order[1:]
-	}
 }

@@ -239,8 +239,10 @@ func (s *scene) judgeRefresh(ctx context.Context, r *Result) (verdict, reason st
 func (b *browser) lookTogether(ctx context.Context, o *Observation, n int) {
 	var others sync.WaitGroup
 	for range n - 1 {
-		other := *b // it keeps things of its own of an answer
-		others.Go(func() { _, _, _ = other.get(ctx, b.rp.URL+b.AuthPath) }) // what is asked of the provider counts
+		other := *b // it keeps something of the answer
+
+		// What is asked of the provider counts.
+		others.Go(func() { _, _, _ = other.get(ctx, b.rp.URL+b.AuthPath) })
 	}
 	b.look(ctx, o)
 	others.Wait()
